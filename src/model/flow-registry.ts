@@ -1,0 +1,71 @@
+import { TidegateError } from './error.ts';
+import type { TidegateEvent } from './event.ts';
+import type { RunInput } from './protocol.ts';
+import { isFlowName } from './run.ts';
+
+/** The routing head of a flow as the ingress uses it. */
+export interface FlowHead {
+  readonly on: readonly string[];
+  readonly where?: (event: TidegateEvent) => boolean;
+  readonly key?: (event: TidegateEvent) => string;
+  readonly summary?: string;
+  readonly owner?: string;
+  readonly runbook?: string;
+  readonly slo?: { readonly within: string | number; readonly target: number };
+}
+
+/** A Temporal workflow function with its routing head attached, as `flow()` makes it. */
+export interface Flow {
+  (input: RunInput): Promise<unknown>;
+  readonly head: FlowHead;
+}
+
+export interface RegisteredFlow {
+  /** The export's name: the Temporal workflow type. */
+  readonly name: string;
+  readonly head: FlowHead;
+}
+
+export interface FlowRegistry {
+  readonly flows: readonly RegisteredFlow[];
+  /** The flows that take an event type. */
+  taking(type: string): readonly RegisteredFlow[];
+}
+
+const isFlow = (value: unknown): value is Flow =>
+  typeof value === 'function' && typeof (value as Partial<Flow>).head === 'object';
+
+/**
+ * The flows among a module's exports. Other exported functions are plain Temporal workflows, which
+ * no event starts.
+ *
+ * @throws TidegateError `flow_invalid` for a default export (Temporal would run it for every unknown
+ * workflow type), a name that cannot be a workflow type, or an export that is not a function.
+ */
+export function flowRegistry(module: Readonly<Record<string, unknown>>): FlowRegistry {
+  const flows: RegisteredFlow[] = [];
+  for (const [name, value] of Object.entries(module)) {
+    if (name === 'default') {
+      throw new TidegateError(
+        'flow_invalid',
+        'flows/index.ts has a default export: Temporal would run it for every unknown workflow type. Re-export flows by name only.',
+      );
+    }
+    if (typeof value !== 'function') {
+      throw new TidegateError(
+        'flow_invalid',
+        `flows/index.ts exports ${name}, which is not a flow: it must re-export flows by name and nothing else.`,
+      );
+    }
+    if (!isFlow(value)) continue;
+    if (!isFlowName(name)) {
+      throw new TidegateError('flow_invalid', `the flow name ${name} cannot be a workflow type.`);
+    }
+    flows.push({ name, head: value.head });
+  }
+  const byType = new Map<string, RegisteredFlow[]>();
+  for (const flow of flows) {
+    for (const type of flow.head.on) byType.set(type, [...(byType.get(type) ?? []), flow]);
+  }
+  return { flows, taking: (type) => byType.get(type) ?? [] };
+}

@@ -1,0 +1,193 @@
+/**
+ * What the dispatcher, a run and its journal activities say to each other. These shapes are stored
+ * in Temporal histories: add optional fields, never change or remove one.
+ */
+import type { ErrorClass } from './error.ts';
+import type { Delivery, Json } from './event.ts';
+import type { RunId } from './run.ts';
+
+/** The signal that hands deliveries to a run: `[Delivery[]]`. */
+export const DELIVER_SIGNAL = 'deliver';
+/** The update by which a person decides what a waiting run does: `[Decision]` → `DecisionReceipt`. */
+export const DECIDE_UPDATE = 'decide';
+/** The query that tells what a run is doing: `[]` → `RunView`. */
+export const RUN_QUERY = 'run';
+
+/** The task queue of flows and operations. */
+export const TASK_QUEUE = 'tidegate';
+
+/** The search attributes of every run, all of type Keyword. */
+export const SEARCH_ATTRIBUTES = {
+  tenant: 'TidegateTenant',
+  key: 'TidegateKey',
+  source: 'TidegateSource',
+  correlationId: 'TidegateCorrelationId',
+  stage: 'TidegateStage',
+  errorClass: 'TidegateErrorClass',
+} as const;
+
+/** Where a run is: what the search attribute `TidegateStage` and the journal say. */
+export type RunStage = 'running' | 'waiting' | 'parked' | 'settling';
+
+/** The one argument of a run's workflow. */
+export interface RunInput {
+  readonly run: RunId;
+  readonly flow: string;
+  readonly tenant: string;
+  readonly key: string;
+  /** What the run was doing when it continued as new; absent in its first execution. */
+  readonly carried?: CarriedRun;
+}
+
+/** Everything a run keeps across continue-as-new. */
+export interface CarriedRun {
+  /** The highest delivery number that any execution of this run has taken in. */
+  readonly seenThrough: number;
+  /** Deliveries not yet taken by a window. The first is the next window's `first`. */
+  readonly inbox: readonly Delivery[];
+  /** The window that was open, absent when the run was between windows. */
+  readonly window?: CarriedWindow;
+}
+
+export interface CarriedWindow {
+  readonly first: Delivery;
+  /** The highest delivery number that the window has taken. */
+  readonly takenThrough: number;
+  /** Results of the steps that the body has finished, by step id; it runs again from its start and skips them. */
+  readonly steps: Readonly<Record<string, Json>>;
+  /** The state of the primitive that was waiting, by step id. */
+  readonly waiting?: { readonly step: string; readonly state: unknown };
+}
+
+/** How a window's deliveries ended. */
+export const OUTCOMES = [
+  /** The flow's body returned. */
+  'completed',
+  /** Taken during the quiet time after a leading edge: nothing was left to do. */
+  'suppressed',
+  /** A person skipped the window. */
+  'skipped',
+  /** A person aborted, or the run was cancelled and the flow let it end. */
+  'aborted',
+  'cancelled',
+  /** The run ended outside the flow's control: terminated, timed out, over a limit. A dead letter. */
+  'lost',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** Journal activity `journal.open`: the run's execution begins. */
+export interface OpenRunInput {
+  readonly run: RunId;
+  readonly workflowRunId: string;
+  /** The lowest number in the inbox: what lies between it and the last settlement was lost with an earlier execution. */
+  readonly firstNumber: number;
+}
+export interface OpenRunResult {
+  /** Deliveries up to this number have their outcome already: drop them. */
+  readonly settledThrough: number;
+}
+
+/** Journal activity `journal.settle`: deliveries up to `through` have their outcome. Idempotent. */
+export interface SettleRunInput {
+  readonly run: RunId;
+  readonly workflowRunId: string;
+  readonly through: number;
+  readonly outcome: Outcome;
+  /** Why, in words, for every outcome but `completed`. */
+  readonly reason?: string;
+  /** What the window was, when the flow collected one. */
+  readonly window?: WindowSummary;
+  /** The result of the flow's body, when it is JSON and small. */
+  readonly result?: Json;
+}
+export interface WindowSummary {
+  readonly count: number;
+  readonly closedBy: string;
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** Journal activity `journal.park`: the run waits for a person. Idempotent by `parkId`. */
+export interface ParkRunInput {
+  readonly run: RunId;
+  readonly workflowRunId: string;
+  readonly parkId: string;
+  readonly step: string;
+  readonly errorClass: ErrorClass;
+  readonly reason: string;
+}
+
+/** Journal activity `journal.resume`: the decision was taken. Idempotent by `parkId`. */
+export interface ResumeRunInput {
+  readonly run: RunId;
+  readonly parkId: string;
+  readonly decision: Decision;
+}
+
+/** The local activities by which a run writes to the journal; the worker registers them by these names. */
+export interface JournalActivities {
+  'journal.open': (input: OpenRunInput) => Promise<OpenRunResult>;
+  'journal.settle': (input: SettleRunInput) => Promise<void>;
+  'journal.park': (input: ParkRunInput) => Promise<void>;
+  'journal.resume': (input: ResumeRunInput) => Promise<void>;
+}
+
+export const DECISION_ACTIONS = ['retry', 'skip', 'abort', 'flush'] as const;
+export type DecisionAction = (typeof DECISION_ACTIONS)[number];
+
+/** What a person decided about a waiting run. */
+export interface Decision {
+  readonly action: DecisionAction;
+  /** Why; it is kept in the audit. */
+  readonly reason: string;
+  /** Who decided. */
+  readonly actor: string;
+  /** With `skip`: the value that the skipped step returns to the flow. */
+  readonly input?: Json;
+}
+export interface DecisionReceipt {
+  readonly parkId: string;
+  readonly action: DecisionAction;
+}
+
+/** What a run tells about itself while it is open. */
+export interface RunView {
+  readonly stage: RunStage;
+  readonly waitingFor?: string;
+  readonly seenThrough: number;
+  readonly inboxCount: number;
+  readonly parked?: {
+    readonly parkId: string;
+    readonly step: string;
+    readonly errorClass: ErrorClass;
+    readonly reason: string;
+  };
+}
+
+/** The one argument of an operation's activity; its activity type is `<connector>.<operation>`. */
+export interface OperationCall {
+  readonly connector: string;
+  readonly operation: string;
+  readonly input: Json;
+  /** The same for every attempt of one step of one run, and for no other. */
+  readonly idempotencyKey: string;
+  readonly run: RunId;
+  readonly tenant: string;
+  readonly correlationId: string;
+}
+
+/**
+ * The first of an operation failure's `details`. The `type` of the failure is its ErrorClass. A
+ * failure that reaches the workflow is final: all retries that the class allows are used up.
+ */
+export interface OperationFailureDetails {
+  readonly connector: string;
+  readonly operation: string;
+  readonly attempts: number;
+  readonly idempotencyKey: string;
+}
+
+/** Where an operation sends its heartbeats and how soon a dead worker's call is given to another. */
+export const OPERATION_HEARTBEAT_MS = 10_000;
+/** The longest that one attempt of an operation may take, whatever its `timeout` says. */
+export const OPERATION_ATTEMPT_MS_MAX = 600_000;
