@@ -96,7 +96,9 @@ export interface RunRow extends PendingRun {
   readonly openedAt?: string;
   readonly updatedAt: string;
   readonly dispatchError?: string;
+  /** The park that waits for a person, else the run's last one. */
   readonly park?: ParkRow;
+  /** The latest LIMITS.runSettlementsMax, in the order of their numbers. */
   readonly settlements: readonly SettlementRow[];
 }
 export interface ParkRow {
@@ -149,7 +151,9 @@ export interface Journal {
    * Commits events and their deliveries in one transaction, grouped with concurrent calls. Resolves
    * after the commit, one result per entry in order. An identity that comes twice in one call is a
    * duplicate the second time.
-   * @throws TidegateError `journal_unavailable`: nothing of this call was kept as far as is known.
+   * @throws TidegateError `journal_unavailable`: nothing of this call was kept as far as is known;
+   * `backlog_full`: too much waits for the journal already; `invalid_event`: an attribute is not
+   * storable, nothing of this call was kept.
    */
   append(entries: readonly AppendEntry[]): Promise<readonly AppendResult[]>;
   /** Keeps refused events; one that comes again raises its count. */
@@ -173,7 +177,10 @@ export interface Journal {
   ): Promise<void>;
   /** Notes why a run's deliveries could not be sent; cleared by the next markSent. */
   markDispatchFailed(run: RunId, error: string): Promise<void>;
-  /** Runs sent but unsettled, not parked, untouched for `idleMs`: candidates for a look at Temporal. */
+  /**
+   * Runs sent but unsettled, not parked, untouched for `idleMs`: candidates for a look at Temporal.
+   * Being given out counts as a touch, so that the next call gives out others.
+   */
   doubtfulRuns(
     lanes: readonly number[],
     idleMs: number,
@@ -205,7 +212,10 @@ export interface Journal {
   ): Promise<Paged<RunRow>>;
   findRun(run: RunId): Promise<RunRow | undefined>;
   listDeadLetters(page: Page): Promise<Paged<DeadLetter>>;
-  listOutbox(page: Page): Promise<Paged<OutboxEntry & { readonly recordedAt: string }>>;
+  listOutbox(
+    filter: { readonly run?: string },
+    page: Page,
+  ): Promise<Paged<OutboxEntry & { readonly recordedAt: string }>>;
   /** Counts that cost nothing: runs with unsent deliveries (capped at 10,000) and the age of the oldest. */
   backlog(): Promise<{ readonly runs: number; readonly oldestAgeMs: number }>;
 

@@ -38,8 +38,11 @@ export const ERROR_CODES = [
   'journal_unavailable',
   'temporal_unavailable',
   'backlog_full',
+  'not_ready',
   'internal_error',
   // Operating.
+  'query_invalid',
+  'host_refused',
   'run_not_found',
   'event_not_found',
   'run_not_waiting',

@@ -10,12 +10,30 @@ export const LIMITS = {
   batchEventsMax: 1_000,
   /** `id`, `source`, `type`, `subject` and each extension attribute; `invalid_event`. */
   attributeCharactersMax: 512,
+  /** `id`, `source` and `tenantid` together in UTF-8; `invalid_event`. An index row of PostgreSQL holds 2,704. */
+  identityBytesMax: 2_000,
   /** A tenant's id; `invalid_event`. */
   tenantCharactersMax: 64,
   /** A flow key in UTF-8; `invalid_key`. Temporal refuses workflow ids over 1,000 characters. */
   keyBytesMax: 512,
+  /** Levels of arrays and objects in a request's JSON; `invalid_event`. Deeper, JSON.stringify overflows the stack. */
+  jsonDepthMax: 100,
+  /** Problems named in one answer or rejection; beyond, their number. */
+  problemsMax: 50,
+  /** The longest `Prefer: wait`; a longer one is cut to it. */
+  waitSecondsMax: 60,
+  /** Requests that may wait for outcomes at a time; beyond, `Prefer: wait` is not honoured. */
+  waitingRequestsMax: 200,
   /** Flows an event may pass through before it counts as a loop; `too_many_hops`. */
   hopsMax: 10,
+  /** Events that the journal commits in one group; one larger call still goes alone. */
+  appendGroupEventsMax: 500,
+  /** Bytes of events that the journal commits in one group; one larger call still goes alone. */
+  appendGroupBytesMax: 8_388_608,
+  /** Events waiting for the journal's next group; `backlog_full`. */
+  appendQueueEventsMax: 10_000,
+  /** Bytes of events waiting for the journal's next group; `backlog_full`. */
+  appendQueueBytesMax: 67_108_864,
   /** Events handed to a run in one call. */
   deliveriesPerCallMax: 500,
   /** Bytes of events handed to a run in one call; one larger event still goes alone. */
@@ -38,6 +56,26 @@ export const LIMITS = {
   inboxEventsMax: 5_000,
   /** What an operation may return to a flow, as JSON; `operation_failed`. */
   resultBytesMax: 262_144,
+  /** What `call.fetch` reads of an answer; `operation_failed`. */
+  responseBytesMax: 1_048_576,
+  /** Characters of a failed answer's body that its error repeats, redacted. */
+  errorExcerptCharactersMax: 200,
+  /** Characters of an operation's error; Temporal cuts failures at 4 KB. */
+  operationErrorCharactersMax: 1_000,
+  /** The longest `Retry-After` that is believed; a longer one counts as this. */
+  retryAfterMsMax: 86_400_000,
+  /** Attempts that a connector's retry options may ask for; `connector_invalid`. */
+  retryAttemptsMax: 100,
+  /** The file that a `TIDEGATE_<CONNECTOR>_<FIELD>_FILE` names; `config_invalid`. */
+  configFileBytesMax: 65_536,
+  /** Settlements shown with a run: its latest. */
+  runSettlementsMax: 20,
   /** Rows a page of the operator API returns. */
   pageRowsMax: 500,
+  /** Runs that a trace tells of; beyond, `truncated`. */
+  traceRunsMax: 100,
+  /** The reason of a decision; `decision_invalid`. */
+  reasonCharactersMax: 2_000,
+  /** A decision with its input, which goes to Temporal as an update: over 2 MB, Temporal would end the run. */
+  decisionBytesMax: 262_144,
 } as const;

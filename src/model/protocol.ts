@@ -47,6 +47,8 @@ export interface CarriedRun {
   readonly inbox: readonly Delivery[];
   /** The window that was open, absent when the run was between windows. */
   readonly window?: CarriedWindow;
+  /** The quiet time after a leading edge, when it was running. */
+  readonly edgeTime?: unknown;
 }
 
 export interface CarriedWindow {
@@ -55,8 +57,15 @@ export interface CarriedWindow {
   readonly takenThrough: number;
   /** Results of the steps that the body has finished, by step id; it runs again from its start and skips them. */
   readonly steps: Readonly<Record<string, Json>>;
+  /** How often the window has waited for a person. */
+  readonly parks: number;
+  /** Whether the window is what followed a leading edge. */
+  readonly followsLeadingEdge: boolean;
   /** The state of the primitive that was waiting, by step id. */
   readonly waiting?: { readonly step: string; readonly state: unknown };
+  /** The quiet time to wait out after the window, when a leading edge fired in it. */
+  readonly edgeTime?: unknown;
+  readonly summary?: WindowSummary;
 }
 
 /** How a window's deliveries ended. */
@@ -144,6 +153,8 @@ export interface Decision {
   readonly actor: string;
   /** With `skip`: the value that the skipped step returns to the flow. */
   readonly input?: Json;
+  /** The park it is meant for: a run that waits at another one refuses it with `run_not_waiting`. */
+  readonly parkId?: string;
 }
 export interface DecisionReceipt {
   readonly parkId: string;

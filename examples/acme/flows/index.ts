@@ -1,0 +1,3 @@
+export { dealDigest } from './deal-digest';
+export { issueNotice } from './issue-notice';
+export { welcome } from './welcome';

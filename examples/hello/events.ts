@@ -1,0 +1,4 @@
+import { defineEvents } from 'tidegate/contracts';
+import { z } from 'zod';
+
+export const events = defineEvents({ 'user.created': z.object({ name: z.string() }) });

@@ -1,0 +1,175 @@
+import { join } from 'node:path';
+import { type Config, readConfig, withEnvFile } from '../config.ts';
+import { bindConnectors } from '../connectors/index.ts';
+import { startIngress } from '../ingress/main.ts';
+import { bindSources } from '../ingress/source.ts';
+import { openJournal } from '../journal/open.ts';
+import { createLogger } from '../telemetry.ts';
+import {
+  ensureSearchAttributes,
+  lazyConnection,
+  localTemporal,
+  type TemporalTarget,
+  temporalFromEnvironment,
+} from '../temporal.ts';
+import { findTemporalCli } from '../temporal-cli.ts';
+import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { assertPortsFree } from './ports.ts';
+import { loadProject, type Project } from './project.ts';
+import { untilStopped } from './signals.ts';
+import { type DevServer, startDevServer } from './temporal-dev-server.ts';
+
+/**
+ * `tidegate dev [dir]`: everything in one process tree: journal, ingress, dispatcher, worker and,
+ * unless the environment names one, a Temporal dev server.
+ */
+export async function dev(directory: string): Promise<void> {
+  const env = withEnvFile(directory, process.env);
+  const config = readConfig(env);
+  const logger = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const startedAt = Date.now();
+  say(`Tidegate starts ${directory} …`);
+  const project = await loadProject(directory);
+  const sources = bindSources(project.sources, env);
+  await assertPortsFree(neededPorts(config));
+
+  installTemporalRuntime(logger);
+  const [devServer, journal, bundle] = await Promise.all([
+    startTemporal(config, env, logger),
+    openJournal({
+      logger,
+      ...(config.databaseUrl === undefined
+        ? { directory: join(config.directory, 'journal') }
+        : { databaseUrl: config.databaseUrl }),
+    }),
+    bundleFlows(project.flowsPath, logger),
+  ]);
+  const temporal =
+    devServer === undefined ? temporalFromEnvironment(env) : localTemporal(config.temporalPort);
+  await registerSearchAttributes(temporal);
+  const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
+  const worker = await startWorker({ temporal, journal, connectors, bundle, logger });
+  const temporalUiUrl =
+    devServer === undefined ? undefined : `http://127.0.0.1:${config.temporalUiPort}`;
+  const ingress = await startIngress({
+    config,
+    journal,
+    temporal,
+    catalogue: project.catalogue,
+    flows: project.flows,
+    sources,
+    connectors,
+    logger,
+    ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
+  });
+  say(
+    welcome({
+      config,
+      project,
+      connectors,
+      url: ingress.url,
+      temporalUiUrl,
+      ms: Date.now() - startedAt,
+    }),
+  );
+
+  await untilStopped(worker.ended);
+  say('\nStopping: finishing what is in hand …');
+  await ingress.stop();
+  await worker.stop();
+  await journal.close();
+  await devServer?.stop();
+  say(`Stopped. Everything is kept in ${config.directory}.`);
+}
+
+const say = (text: string): void => console.log(text);
+
+const neededPorts = (config: Config) => [
+  { port: config.port, host: config.host, use: 'the ingress', variable: 'PORT' },
+  ...(config.externalTemporal
+    ? []
+    : [
+        {
+          port: config.temporalPort,
+          host: '127.0.0.1',
+          use: 'Temporal',
+          variable: 'TEMPORAL_PORT',
+        },
+        {
+          port: config.temporalUiPort,
+          host: '127.0.0.1',
+          use: 'the Temporal Web UI',
+          variable: 'TEMPORAL_UI_PORT',
+        },
+      ]),
+];
+
+async function startTemporal(
+  config: Config,
+  env: Parameters<typeof findTemporalCli>[0],
+  logger: ReturnType<typeof createLogger>,
+): Promise<DevServer | undefined> {
+  if (config.externalTemporal) return undefined;
+  return startDevServer({
+    executable: await findTemporalCli(env),
+    port: config.temporalPort,
+    uiPort: config.temporalUiPort,
+    directory: config.directory,
+    logger,
+  });
+}
+
+async function registerSearchAttributes(temporal: TemporalTarget): Promise<void> {
+  const connection = lazyConnection(temporal);
+  try {
+    await ensureSearchAttributes(connection, temporal.namespace);
+  } finally {
+    await connection.close();
+  }
+}
+
+function welcome(ready: {
+  readonly config: Config;
+  readonly project: Project;
+  readonly connectors: readonly { readonly name: string; readonly mode: string }[];
+  readonly url: string;
+  readonly temporalUiUrl: string | undefined;
+  readonly ms: number;
+}): string {
+  const { config, project, url } = ready;
+  const connectors = ready.connectors.map(({ name, mode }) =>
+    mode === 'fake' ? `${name} (fake)` : name,
+  );
+  return [
+    '',
+    `Tidegate is ready (${(ready.ms / 1_000).toFixed(1)} s).`,
+    '',
+    `  Events in      ${url}/events`,
+    `  Operator API   ${url}/api/v1/runs`,
+    ...(ready.temporalUiUrl === undefined ? [] : [`  Temporal UI    ${ready.temporalUiUrl}`]),
+    `  Journal        ${config.databaseUrl === undefined ? join(config.directory, 'journal') : 'PostgreSQL'}`,
+    `  Flows          ${project.flows.flows.map(({ name }) => name).join(', ') || 'none'}`,
+    `  Connectors     ${connectors.join(', ') || 'none'}`,
+    '',
+    'Try it:',
+    '',
+    ...tryIt(project, url),
+    '',
+    'Stop with Ctrl-C.',
+    '',
+  ].join('\n');
+}
+
+/** A request that this project takes, for the example projects; else where to look. */
+function tryIt(project: Project, url: string): readonly string[] {
+  if (!Object.hasOwn(project.catalogue.contracts, 'user.created')) {
+    return [`  curl ${url}/api/v1/flows`];
+  }
+  const data = '{"userId":"u1","name":"Ada","email":"ada@example.com"}';
+  return [
+    `  curl -i ${url}/events/user.created \\`,
+    "    -H 'Content-Type: application/json' -H 'Idempotency-Key: try-1' \\",
+    `    -d '${data}'`,
+    `  curl ${url}/api/v1/outbox`,
+  ];
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { readConfig, withEnvFile } from '../config.ts';
+import { bindConnectors } from '../connectors/index.ts';
+import { startIngress } from '../ingress/main.ts';
+import { bindSources } from '../ingress/source.ts';
+import { openJournal } from '../journal/open.ts';
+import { createLogger } from '../telemetry.ts';
+import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
+import { loadProject } from './project.ts';
+import { untilStopped } from './signals.ts';
+
+/** `tidegate ingress [dir]`: HTTP, journal and dispatch, beside workers of other processes. */
+export async function ingress(directory: string): Promise<void> {
+  const env = withEnvFile(directory, process.env);
+  const config = readConfig(env);
+  const logger = createLogger({ level: config.logLevel });
+  const project = await loadProject(directory);
+  const journal = await openJournal({
+    logger,
+    ...(config.databaseUrl === undefined
+      ? { directory: join(config.directory, 'journal') }
+      : { databaseUrl: config.databaseUrl }),
+  });
+  const running = await startIngress({
+    config,
+    journal,
+    temporal: config.externalTemporal
+      ? temporalFromEnvironment(env)
+      : localTemporal(config.temporalPort),
+    catalogue: project.catalogue,
+    flows: project.flows,
+    sources: bindSources(project.sources, env),
+    // An ingress calls no outside system; it only lists the connectors.
+    connectors: bindConnectors(project.connectors, { env: {}, journal, allowFakes: true }),
+    logger,
+  });
+  logger.info({ url: running.url }, 'ingress listens');
+  await untilStopped(new Promise(() => {}));
+  await running.stop();
+  await journal.close();
+}

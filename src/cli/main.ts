@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import { messageOf, TidegateError } from '../model/error.ts';
+
+const USAGE = `tidegate <command> [directory]
+
+  dev      [dir]   run a project: journal, ingress, worker and a Temporal dev server
+  ingress  [dir]   run its ingress: HTTP, journal, dispatch
+  worker   [dir]   run its worker: flows and connector operations (needs DATABASE_URL)
+
+The directory has events.ts and flows/index.ts in it; default: this one.
+Configuration is the environment and the directory's .env file.`;
+
+const COMMANDS = {
+  dev: async () => (await import('./dev.ts')).dev,
+  ingress: async () => (await import('./ingress.ts')).ingress,
+  worker: async () => (await import('./worker.ts')).worker,
+} as const;
+
+const isCommand = (name: string | undefined): name is keyof typeof COMMANDS =>
+  name !== undefined && Object.hasOwn(COMMANDS, name);
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' } },
+  });
+  const [name, directory = '.'] = positionals;
+  if (values.help === true || !isCommand(name)) {
+    console.log(USAGE);
+    return values.help === true ? 0 : 2;
+  }
+  const command = await COMMANDS[name]();
+  await command(directory);
+  return 0;
+}
+
+function explain(error: unknown): string {
+  if (TidegateError.is(error)) return `${error.message} [${error.code}]`;
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  console.error(explain(error));
+  process.exit(1);
+}

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, TidegateError } from '../model/error.ts';
+import { SEARCH_ATTRIBUTES } from '../model/protocol.ts';
+import type { Logger } from '../telemetry.ts';
+import { lazyConnection, localTemporal, pingTemporal } from '../temporal.ts';
+
+export interface DevServerOptions {
+  /** The Temporal CLI. */
+  readonly executable: string;
+  readonly port: number;
+  readonly uiPort: number;
+  /** Where the server keeps its database. */
+  readonly directory: string;
+  readonly logger: Logger;
+}
+
+export interface DevServer {
+  stop(): Promise<void>;
+}
+
+const START_MS_MAX = 30_000;
+const STOP_MS_MAX = 10_000;
+const RESTART_MS = 1_000;
+const OUTPUT_CHARACTERS_MAX = 4_000;
+
+/**
+ * Starts a Temporal dev server with a file database and its Web UI, on 127.0.0.1 only, and keeps it
+ * running: one that dies is started again.
+ *
+ * @throws TidegateError `temporal_unavailable` with what the server said, when it does not come up.
+ */
+export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
+  mkdirSync(options.directory, { recursive: true });
+  await endLeftover(options.directory);
+  let isStopping = false;
+  let child = start(options);
+  const keepRunning = (): void => {
+    child.process.once('exit', (code, signal) => {
+      if (isStopping) return;
+      options.logger.error({ code, signal }, 'the Temporal dev server ended; starting it again');
+      setTimeout(() => {
+        if (isStopping) return;
+        child = start(options);
+        keepRunning();
+      }, RESTART_MS);
+    });
+  };
+  try {
+    await untilServing(options.port, child);
+  } catch (error) {
+    await end(child.process);
+    throw error;
+  }
+  keepRunning();
+  return {
+    async stop() {
+      isStopping = true;
+      await end(child.process);
+      rmSync(pidFile(options.directory), { force: true });
+    },
+  };
+}
+
+interface StartedServer {
+  readonly process: ChildProcess;
+  readonly output: () => string;
+}
+
+function start({ executable, port, uiPort, directory }: DevServerOptions): StartedServer {
+  const child = spawn(
+    executable,
+    [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--ui-ip', '127.0.0.1'],
+      ...['--port', String(port), '--ui-port', String(uiPort), '--log-level', 'error'],
+      ...['--db-filename', join(directory, 'temporal.db')],
+      // Timers shorter than a second would be rounded up to one.
+      ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="10ms"'],
+      ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => [
+        '--search-attribute',
+        `${name}=Keyword`,
+      ]),
+    ],
+    // Its own process group: Ctrl-C is ours to pass on, after the worker has finished its work.
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  );
+  let output = '';
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  child.on('error', (error) => keep(Buffer.from(messageOf(error))));
+  if (child.pid !== undefined) writeFileSync(pidFile(directory), String(child.pid));
+  return { process: child, output: () => output.trim() };
+}
+
+async function untilServing(port: number, server: StartedServer): Promise<void> {
+  const connection = lazyConnection(localTemporal(port));
+  const until = Date.now() + START_MS_MAX;
+  try {
+    for (;;) {
+      if (server.process.exitCode !== null || Date.now() > until) {
+        throw new TidegateError(
+          'temporal_unavailable',
+          `The Temporal dev server did not come up on port ${port}. It said: ${server.output() || 'nothing'}`,
+        );
+      }
+      try {
+        await pingTemporal(connection);
+        return;
+      } catch {
+        await sleep(100);
+      }
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+  await ended;
+  clearTimeout(timer);
+}
+
+const pidFile = (directory: string): string => join(directory, 'temporal.pid');
+
+/** Ends the server that a killed `tidegate dev` has left running on the same database. */
+async function endLeftover(directory: string): Promise<void> {
+  const pid = leftoverPid(directory);
+  if (pid === undefined) return;
+  const until = Date.now() + STOP_MS_MAX;
+  process.kill(pid, 'SIGTERM');
+  while (isRunning(pid) && Date.now() < until) await sleep(50);
+}
+
+function leftoverPid(directory: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(pidFile(directory), 'utf8'));
+    // Process ids are reused: only one that runs on our database is ours to end.
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return command.includes(join(directory, 'temporal.db')) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,42 @@
+import { readConfig, withEnvFile } from '../config.ts';
+import { bindConnectors } from '../connectors/index.ts';
+import { openJournal } from '../journal/open.ts';
+import { TidegateError } from '../model/error.ts';
+import { createLogger } from '../telemetry.ts';
+import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
+import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { loadProject } from './project.ts';
+import { untilStopped } from './signals.ts';
+
+/** `tidegate worker [dir]`: flows and operations, beside ingresses of other processes. */
+export async function worker(directory: string): Promise<void> {
+  const env = withEnvFile(directory, process.env);
+  const config = readConfig(env);
+  if (config.databaseUrl === undefined) {
+    throw new TidegateError(
+      'config_invalid',
+      'A worker process needs DATABASE_URL: the embedded journal belongs to one process, use `tidegate dev`.',
+    );
+  }
+  const logger = createLogger({ level: config.logLevel });
+  const project = await loadProject(directory);
+  installTemporalRuntime(logger);
+  const journal = await openJournal({ databaseUrl: config.databaseUrl, logger });
+  const running = await startWorker({
+    temporal: config.externalTemporal
+      ? temporalFromEnvironment(env)
+      : localTemporal(config.temporalPort),
+    journal,
+    connectors: bindConnectors(project.connectors, {
+      env,
+      journal,
+      allowFakes: env.TIDEGATE_ALLOW_FAKES === 'true',
+    }),
+    bundle: await bundleFlows(project.flowsPath, logger),
+    logger,
+  });
+  logger.info('worker polls');
+  await untilStopped(running.ended);
+  await running.stop();
+  await journal.close();
+}

@@ -1,0 +1,96 @@
+import { type Client, isGrpcServiceError } from '@temporalio/client';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  TypedSearchAttributes,
+} from '@temporalio/common';
+import { messageOf } from '../model/error.ts';
+import type { Delivery, TidegateEvent } from '../model/event.ts';
+import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/protocol.ts';
+import type { RunId, RunParts } from '../model/run.ts';
+
+/** Hands deliveries to a run, starting it if it is not running. */
+export type Deliver = (run: RunId, parts: RunParts, batch: readonly Delivery[]) => Promise<void>;
+
+const CALL_DEADLINE_MS = 5_000;
+
+/** {@link Deliver} by Temporal's signalWithStart: one call, whatever the size of the batch. */
+export function temporalDeliver(
+  client: Client,
+  options: {
+    readonly summaryOf: (flow: string) => string | undefined;
+    readonly taskQueue?: string;
+  },
+): Deliver {
+  return async (run, parts, batch) => {
+    const first = batch[0]?.event;
+    if (first === undefined) return;
+    const input: RunInput = { run, ...parts };
+    await client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
+      client.workflow.signalWithStart(parts.flow, {
+        workflowId: run,
+        taskQueue: options.taskQueue ?? TASK_QUEUE,
+        args: [input],
+        signal: DELIVER_SIGNAL,
+        signalArgs: [batch],
+        staticSummary: summary(parts, first, options.summaryOf(parts.flow)),
+        typedSearchAttributes: searchAttributes(parts, first),
+      }),
+    );
+  };
+}
+
+/** Which entity, and what the flow is there for. Temporal keeps 400 bytes. */
+function summary(parts: RunParts, first: TidegateEvent, purpose: string | undefined): string {
+  const entity = parts.key.length > 120 ? `${parts.key.slice(0, 119)}…` : parts.key;
+  return `${purpose ?? parts.flow} · ${entity} · opened by ${first.type}`.slice(0, 200);
+}
+
+const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+const TENANT = keyword(SEARCH_ATTRIBUTES.tenant);
+const KEY = keyword(SEARCH_ATTRIBUTES.key);
+const SOURCE = keyword(SEARCH_ATTRIBUTES.source);
+const CORRELATION_ID = keyword(SEARCH_ATTRIBUTES.correlationId);
+const STAGE = keyword(SEARCH_ATTRIBUTES.stage);
+
+const searchAttributes = (parts: RunParts, first: TidegateEvent): TypedSearchAttributes =>
+  new TypedSearchAttributes([
+    { key: TENANT, value: parts.tenant },
+    { key: KEY, value: parts.key },
+    { key: SOURCE, value: first.source },
+    { key: CORRELATION_ID, value: first.correlationid },
+    { key: STAGE, value: 'running' },
+  ]);
+
+/**
+ * What a failed call means: `outage` concerns every run, `busy` passes by itself in a moment,
+ * `refused` will be refused again until something is changed.
+ */
+export type CallFailure = { readonly kind: 'outage' | 'busy' | 'refused'; readonly reason: string };
+
+/** gRPC codes, https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+const INVALID_ARGUMENT = 3;
+const PERMISSION_DENIED = 7;
+const RESOURCE_EXHAUSTED = 8;
+const FAILED_PRECONDITION = 9;
+const UNAUTHENTICATED = 16;
+
+export function classifyCallFailure(error: unknown): CallFailure {
+  const service = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  const reason = messageOf(service);
+  if (!isGrpcServiceError(service)) return { kind: 'outage', reason };
+  switch (service.code) {
+    case INVALID_ARGUMENT:
+    case FAILED_PRECONDITION:
+      return { kind: 'refused', reason };
+    // Credentials and quotas concern every run alike.
+    case PERMISSION_DENIED:
+    case UNAUTHENTICATED:
+      return { kind: 'outage', reason };
+    case RESOURCE_EXHAUSTED:
+      // "workflow is closing" lasts as long as one workflow task; sizes never change by waiting.
+      return { kind: /larger than max/.test(reason) ? 'refused' : 'busy', reason };
+    default:
+      return { kind: 'outage', reason };
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * From the journal to Temporal: ordered per run, one call in flight per run, later events coalesced
+ * into the next call, hot keys spaced. What has just been committed goes out at once; the journal is
+ * read only for what this process does not hold.
+ */
+import type { Journal, NumberedDelivery } from '../journal/journal.ts';
+import { runLane } from '../journal/lanes.ts';
+import { messageOf } from '../model/error.ts';
+import type { Delivery, TidegateEvent } from '../model/event.ts';
+import { LIMITS } from '../model/limits.ts';
+import { parseRunId, type RunId } from '../model/run.ts';
+import type { Logger } from '../telemetry.ts';
+import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
+import { callsAllowed, eventLoopMeter } from './pace.ts';
+import {
+  createRunQueue,
+  isIdle,
+  nextBatch,
+  offerDelivery,
+  type RunQueue,
+  settleBatch,
+} from './run-queue.ts';
+
+export interface DispatcherOptions {
+  readonly journal: Journal;
+  readonly deliver: Deliver;
+  readonly logger: Logger;
+  /** Unique per process: lanes are leased to it. */
+  readonly holder: string;
+  /** Called with the lanes held, after each look at the journal. */
+  readonly onLanes?: (lanes: readonly number[]) => void;
+}
+
+export interface Dispatcher {
+  /** Tells of deliveries that have just been committed. */
+  offer(
+    deliveries: readonly { readonly target: NumberedDelivery; readonly event: TidegateEvent }[],
+  ): void;
+  start(): void;
+  /** Ends after the calls in flight have; what was not sent is in the journal. */
+  stop(): Promise<void>;
+}
+
+/** A hot key gets at most four calls a second: Temporal's guidance is five signals a second. */
+const SPACING_MS = 250;
+const LEASE_MS = 10_000;
+const POLL_MS = 500;
+const PENDING_RUNS_MAX = 2_000;
+const MARK_MS = 50;
+const PAUSE_MS_MAX = 30_000;
+/** How many runs' watermarks are remembered, so that a hot run's next event needs no question to the journal. */
+const REMEMBERED_RUNS_MAX = 50_000;
+
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
+  const { journal, deliver, logger, holder } = options;
+  const queues = new Map<RunId, RunQueue>();
+  const sentThrough = new Map<RunId, number>();
+  const marks = new Map<RunId, number>();
+  const utilization = eventLoopMeter();
+  let lanes: ReadonlySet<number> = new Set();
+  let held = 0;
+  let inFlight = 0;
+  let outage = { failures: 0, until: 0 };
+  let isStopped = false;
+  let pumpTimer: NodeJS.Timeout | undefined;
+  let leasedAt = 0;
+  const timers: NodeJS.Timeout[] = [];
+  const tasks = new Set<Promise<void>>();
+
+  const track = (task: Promise<void>): void => {
+    tasks.add(task);
+    void task.finally(() => tasks.delete(task));
+  };
+
+  function offer(
+    deliveries: readonly { readonly target: NumberedDelivery; readonly event: TidegateEvent }[],
+  ): void {
+    for (const { target, event } of deliveries) {
+      if (!lanes.has(runLane(target.run))) continue;
+      const queue = queueOf(target.run, target.number === 1 ? 0 : sentThrough.get(target.run));
+      if (offerDelivery(queue, { number: target.number, event }, held < LIMITS.dispatchQueueMax)) {
+        held += 1;
+      }
+    }
+    pump();
+  }
+
+  function queueOf(run: RunId, sent: number | undefined): RunQueue {
+    const existing = queues.get(run);
+    if (existing !== undefined) return existing;
+    const queue = createRunQueue(run, sent);
+    queues.set(run, queue);
+    return queue;
+  }
+
+  /** Starts as many calls as are allowed now; called whenever something may have changed. */
+  function pump(): void {
+    clearTimeout(pumpTimer);
+    if (isStopped) return;
+    const now = Date.now();
+    const allowed = outage.failures > 0 ? 1 : callsAllowed(utilization());
+    let wakeAt = Number.POSITIVE_INFINITY;
+    if (now < outage.until) wakeAt = outage.until;
+    else {
+      for (const queue of queues.values()) {
+        if (queue.isSending) continue;
+        if (inFlight >= allowed) {
+          wakeAt = Math.min(wakeAt, now + 20);
+          break;
+        }
+        if (queue.notBefore > now) wakeAt = Math.min(wakeAt, queue.notBefore);
+        else startSending(queue);
+      }
+    }
+    if (Number.isFinite(wakeAt)) pumpTimer = setTimeout(pump, Math.max(1, wakeAt - now));
+  }
+
+  function startSending(queue: RunQueue): void {
+    queue.isSending = true;
+    inFlight += 1;
+    track(
+      sendNext(queue).finally(() => {
+        inFlight -= 1;
+        queue.isSending = false;
+        // Fair between runs: one that has had its turn goes to the end.
+        queues.delete(queue.run);
+        if (!isIdle(queue)) queues.set(queue.run, queue);
+        pump();
+      }),
+    );
+  }
+
+  async function sendNext(queue: RunQueue): Promise<void> {
+    try {
+      if (queue.waiting.length === 0) await load(queue);
+      const batch = nextBatch(queue.waiting);
+      if (batch.length === 0) return;
+      await send(queue, batch);
+    } catch (error) {
+      // Only the journal fails here; the lease loop reports it, the run waits.
+      queue.notBefore = Date.now() + POLL_MS;
+      logger.debug({ run: queue.run, reason: messageOf(error) }, 'could not read deliveries');
+    }
+  }
+
+  async function load(queue: RunQueue): Promise<void> {
+    // Stays behind while it reads: what is committed meanwhile is read by the next round.
+    const leftBefore = queue.left;
+    queue.isBehind = true;
+    queue.sentThrough ??= (await journal.findRun(queue.run))?.sentThrough ?? 0;
+    const loaded = await journal.deliveriesAfter(queue.run, queue.sentThrough, {
+      count: LIMITS.deliveriesPerCallMax,
+      bytes: LIMITS.deliveryBytesPerCallMax,
+    });
+    queue.waiting = [...loaded];
+    held += loaded.length;
+    // More may follow a full page, and a page cut off by its bytes looks like a short one.
+    queue.isBehind = loaded.length > 0 || queue.left !== leftBefore;
+  }
+
+  async function send(queue: RunQueue, batch: readonly Delivery[]): Promise<void> {
+    const parts = parseRunId(queue.run);
+    if (parts === undefined) return;
+    try {
+      await deliver(queue.run, parts, batch);
+    } catch (error) {
+      await failed(queue, classifyCallFailure(error));
+      return;
+    }
+    outage = { failures: 0, until: 0 };
+    held -= batch.length;
+    settleBatch(queue, batch);
+    queue.notBefore = Date.now() + SPACING_MS;
+    const through = batch.at(-1)?.number ?? 0;
+    remember(queue.run, through);
+    marks.set(queue.run, through);
+  }
+
+  async function failed(queue: RunQueue, failure: CallFailure): Promise<void> {
+    const now = Date.now();
+    switch (failure.kind) {
+      case 'outage':
+        outage = { failures: outage.failures + 1, until: now + pauseMs(outage.failures) };
+        if (outage.failures === 1) {
+          logger.warn(
+            { reason: failure.reason },
+            'Temporal does not answer; events wait in the journal',
+          );
+        }
+        return;
+      case 'busy':
+        queue.failures += 1;
+        queue.notBefore = now + pauseMs(queue.failures - 1);
+        return;
+      case 'refused':
+        queue.failures += 1;
+        queue.notBefore = now + pauseMs(queue.failures + 3);
+        logger.error({ run: queue.run, reason: failure.reason }, 'Temporal refused deliveries');
+        await journal.markDispatchFailed(queue.run, failure.reason);
+        return;
+      default:
+        failure.kind satisfies never;
+    }
+  }
+
+  function remember(run: RunId, through: number): void {
+    sentThrough.delete(run);
+    sentThrough.set(run, through);
+    if (sentThrough.size <= REMEMBERED_RUNS_MAX) return;
+    const oldest = sentThrough.keys().next().value;
+    if (oldest !== undefined) sentThrough.delete(oldest);
+  }
+
+  async function flushMarks(): Promise<void> {
+    if (marks.size === 0) return;
+    const taken = [...marks].map(([run, through]) => ({ run, through }));
+    marks.clear();
+    try {
+      await journal.markSent(holder, taken);
+    } catch {
+      // Kept for the next round; until then a restart would send these again, which runs recognise.
+      for (const { run, through } of taken) marks.set(run, Math.max(through, marks.get(run) ?? 0));
+    }
+  }
+
+  /** Renews the lanes and picks up what this process does not hold: after a crash, from elsewhere, or for want of room. */
+  async function poll(): Promise<void> {
+    if (Date.now() - leasedAt > LEASE_MS / 5) {
+      lanes = new Set(await journal.leaseLanes(holder, LEASE_MS));
+      leasedAt = Date.now();
+      for (const [run, queue] of queues) {
+        if (lanes.has(runLane(run)) || queue.isSending) continue;
+        held -= queue.waiting.length;
+        queues.delete(run);
+      }
+      options.onLanes?.([...lanes]);
+    }
+    if (lanes.size === 0) return;
+    for (const pending of await journal.pendingRuns([...lanes], PENDING_RUNS_MAX)) {
+      if (queues.has(pending.run)) continue;
+      const sent = Math.max(pending.sentThrough, sentThrough.get(pending.run) ?? 0);
+      if (sent >= pending.acceptedThrough) continue;
+      queueOf(pending.run, sent).isBehind = true;
+    }
+    pump();
+  }
+
+  function repeat(task: () => Promise<void>, everyMs: number, failure: string): void {
+    let isBroken = false;
+    const next = async (): Promise<void> => {
+      try {
+        await task();
+        if (isBroken) logger.info(`${failure}: works again`);
+        isBroken = false;
+      } catch (error) {
+        if (!isBroken) logger.warn({ reason: messageOf(error) }, failure);
+        isBroken = true;
+      }
+      if (!isStopped) timers.push(setTimeout(() => track(next()), everyMs));
+      if (timers.length > 100) timers.splice(0, timers.length - 10);
+    };
+    track(next());
+  }
+
+  return {
+    offer,
+    start() {
+      repeat(poll, POLL_MS, 'cannot read deliveries from the journal');
+      repeat(flushMarks, MARK_MS, 'cannot note what was sent');
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(pumpTimer);
+      for (const timer of timers) clearTimeout(timer);
+      await Promise.allSettled([...tasks]);
+      await flushMarks();
+      await journal.releaseLanes(holder).catch((error: unknown) => {
+        logger.debug(
+          { reason: messageOf(error) },
+          'could not release lanes; they expire by themselves',
+        );
+      });
+    },
+  };
+}
+
+/** Doubles from 100 ms, with full jitter in its upper half, to half a minute. */
+const pauseMs = (failures: number): number =>
+  Math.min(PAUSE_MS_MAX, 100 * 2 ** Math.min(failures, 12)) * (0.5 + Math.random() / 2);

@@ -1,0 +1,96 @@
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import type { Journal, PendingRun } from '../journal/journal.ts';
+import { messageOf } from '../model/error.ts';
+import type { Logger } from '../telemetry.ts';
+
+/** A run is looked at when nothing has been heard of it for this long. */
+const IDLE_MS = 60_000;
+const RUNS_MAX = 100;
+const DEADLINE_MS = 2_000;
+/** Workflow tasks that fail this often in a row are a fault of the flow's code, not of a worker. */
+const FAILING_ATTEMPTS = 5;
+
+/**
+ * Looks for runs that ended outside the flow's control: terminated from the Web UI, timed out, over a
+ * limit. What they had not settled becomes dead letters. A run whose code keeps failing is noted on
+ * the run. Returns how many runs were found lost.
+ */
+export async function reconcile(
+  context: { readonly journal: Journal; readonly client: Client; readonly logger: Logger },
+  lanes: readonly number[],
+  idleMs = IDLE_MS,
+): Promise<number> {
+  const { journal, client, logger } = context;
+  let lost = 0;
+  for (const pending of await journal.doubtfulRuns(lanes, idleMs, RUNS_MAX)) {
+    const ending = await endingOf(client, pending);
+    switch (ending.kind) {
+      case 'open':
+        break;
+      case 'failing':
+        await journal.markDispatchFailed(pending.run, ending.reason);
+        break;
+      case 'ended':
+        await journal.settleLost(pending.run, pending.sentThrough, ending.reason);
+        logger.warn(
+          { run: pending.run, reason: ending.reason },
+          'a run was lost: see its dead letter',
+        );
+        lost += 1;
+        break;
+      default:
+        ending satisfies never;
+    }
+  }
+  return lost;
+}
+
+const EVERY_MS = 30_000;
+
+/** Looks every half minute, at the lanes held then. */
+export function startReconciler(context: {
+  readonly journal: Journal;
+  readonly client: Client;
+  readonly logger: Logger;
+  readonly lanes: () => readonly number[];
+}): { stop(): void } {
+  const look = async (): Promise<void> => {
+    try {
+      await reconcile(context, context.lanes());
+    } catch (error) {
+      // The journal or Temporal is away: there is nothing to compare, the next look will.
+      context.logger.debug({ reason: messageOf(error) }, 'could not look for lost runs');
+    }
+  };
+  const timer = setInterval(() => void look(), EVERY_MS);
+  return { stop: () => clearInterval(timer) };
+}
+
+type Ending =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'failing' | 'ended'; readonly reason: string };
+
+async function endingOf(client: Client, { run }: PendingRun): Promise<Ending> {
+  try {
+    const { status, raw } = await client.withDeadline(Date.now() + DEADLINE_MS, () =>
+      client.workflow.getHandle(run).describe(),
+    );
+    if (status.name !== 'RUNNING') {
+      return {
+        kind: 'ended',
+        reason: `its workflow ended as ${status.name} before it had settled`,
+      };
+    }
+    const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
+    if (attempt < FAILING_ATTEMPTS) return { kind: 'open' };
+    return {
+      kind: 'failing',
+      reason: `its workflow task has failed ${attempt} times: the flow's code throws or no longer fits its history; deploy a build that does not`,
+    };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      return { kind: 'ended', reason: 'Temporal no longer knows its workflow' };
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import type { Delivery } from '../model/event.ts';
+import { LIMITS } from '../model/limits.ts';
+import type { RunId } from '../model/run.ts';
+
+/** The deliveries of one run that a dispatcher holds, in order, none missing between them. */
+export interface RunQueue {
+  readonly run: RunId;
+  /** The highest number that the run has been sent; undefined until the journal has been asked. */
+  sentThrough: number | undefined;
+  waiting: Delivery[];
+  /** Whether the journal holds deliveries of this run beyond `waiting`. */
+  isBehind: boolean;
+  /** How many deliveries were left in the journal when they were told of. */
+  left: number;
+  isSending: boolean;
+  /** No call before this time: spacing of a hot key, or the pause after a failure. */
+  notBefore: number;
+  failures: number;
+}
+
+export const createRunQueue = (run: RunId, sentThrough: number | undefined): RunQueue => ({
+  run,
+  sentThrough,
+  waiting: [],
+  isBehind: false,
+  left: 0,
+  isSending: false,
+  notBefore: 0,
+  failures: 0,
+});
+
+/** The number that the next delivery must have to be sent without asking the journal. */
+const nextNumber = (queue: RunQueue): number | undefined => {
+  const last = queue.waiting.at(-1)?.number ?? queue.sentThrough;
+  return last === undefined ? undefined : last + 1;
+};
+
+/**
+ * Takes a delivery that has just been committed. Commits of concurrent requests are told in any
+ * order: one that does not follow what is held is left in the journal, which knows the order.
+ */
+export function offerDelivery(queue: RunQueue, delivery: Delivery, hasRoom: boolean): boolean {
+  const next = nextNumber(queue);
+  if (next !== undefined && delivery.number < next) return false;
+  if (!queue.isBehind && hasRoom && delivery.number === next) {
+    queue.waiting.push(delivery);
+    return true;
+  }
+  queue.isBehind = true;
+  queue.left += 1;
+  return false;
+}
+
+/** The deliveries that go together in the next call: bounded in count and bytes, never none. */
+export function nextBatch(waiting: readonly Delivery[]): readonly Delivery[] {
+  const batch: Delivery[] = [];
+  let bytes = 0;
+  for (const delivery of waiting) {
+    bytes += JSON.stringify(delivery).length;
+    const isFull =
+      batch.length >= LIMITS.deliveriesPerCallMax || bytes > LIMITS.deliveryBytesPerCallMax;
+    if (isFull && batch.length > 0) break;
+    batch.push(delivery);
+  }
+  return batch;
+}
+
+/** Notes that a batch has arrived. */
+export function settleBatch(queue: RunQueue, batch: readonly Delivery[]): void {
+  queue.sentThrough = batch.at(-1)?.number ?? queue.sentThrough;
+  queue.waiting = queue.waiting.slice(batch.length);
+  queue.failures = 0;
+}
+
+/** Whether nothing is left to do for this run here. */
+export const isIdle = (queue: RunQueue): boolean =>
+  queue.waiting.length === 0 && !queue.isBehind && !queue.isSending;

@@ -1,0 +1,89 @@
+/**
+ * What the stages hand to each other: a request brings candidates, each candidate becomes a decision,
+ * each decision a result of the answer.
+ */
+import type {
+  AppendEntry,
+  DeliveryTarget,
+  Journal,
+  NumberedDelivery,
+  Rejection,
+} from '../journal/journal.ts';
+import type { Contract, ContractProblem, EventCatalogue } from '../model/contract.ts';
+import type { ErrorCode } from '../model/error.ts';
+import type { EventStatus, Json, TidegateEvent } from '../model/event.ts';
+import type { FlowRegistry } from '../model/flow-registry.ts';
+
+/** What the stages of an event need to know. */
+export interface IngressContext {
+  readonly journal: Pick<Journal, 'append' | 'reject' | 'findRun'>;
+  readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
+  readonly flows: FlowRegistry;
+  readonly onAppended: (appended: readonly AppendedDelivery[]) => void;
+  readonly now: () => Date;
+}
+
+/** A delivery that has just been committed, with its event: what a dispatcher can send at once. */
+export interface AppendedDelivery {
+  readonly target: NumberedDelivery;
+  readonly event: TidegateEvent;
+}
+
+/** An event as its sender tells it; nothing of it has been checked. */
+export interface Candidate {
+  readonly kind: 'candidate';
+  /** CloudEvents attributes by name; a value of any type, because a sender can write anything. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly data: Json;
+  /** The size of the request that brought it: its data is not larger by much. */
+  readonly requestBytes: number;
+  /** What was wrong with it before it had attributes. */
+  readonly problems?: readonly ContractProblem[];
+}
+
+/** What a request brings. */
+export interface Intake {
+  /** Of one event the sender is told with a status what is wrong; of several, with results. */
+  readonly answersFor: 'one event' | 'several events';
+  readonly candidates: readonly (Candidate | Decision)[];
+}
+
+/** An event that no stage has decided about yet. */
+export interface Passing {
+  readonly kind: 'passing';
+  readonly candidate: Candidate;
+  readonly event: TidegateEvent;
+}
+
+/** What becomes of an event. */
+export type Decision =
+  | { readonly kind: 'journal'; readonly entry: AppendEntry }
+  | Refusal
+  /** A webhook that says nothing the source maps to an event: there is nothing to keep. */
+  | { readonly kind: 'ignored'; readonly id: string; readonly reason: string };
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly code: ErrorCode;
+  readonly rejection: Rejection;
+  readonly correlationId: string;
+}
+
+/** One step of an event's way: it goes on, or what becomes of it is decided. */
+export type EventStage = (passing: Passing, context: IngressContext) => Passing | Decision;
+
+/** One event's part of the answer (DESIGN §5). */
+export interface EventResult {
+  readonly id: string;
+  readonly status: EventStatus;
+  readonly reason?: string;
+  readonly correlationId: string;
+  readonly deliveries: readonly DeliveryResult[];
+  /** What is wrong with a rejected event, part by part. */
+  readonly errors?: readonly ContractProblem[];
+}
+
+export interface DeliveryResult extends DeliveryTarget {
+  /** With `Prefer: wait`: the outcome of the run for this event, `parked`, or `pending`. */
+  readonly outcome?: string;
+}

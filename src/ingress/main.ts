@@ -1,0 +1,113 @@
+/** The ingress as a process runs it: HTTP in, journal, dispatch. A composition root. */
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Client, type Connection } from '@temporalio/client';
+import type { Config } from '../config.ts';
+import { temporalDeliver } from '../dispatch/deliver.ts';
+import { createDispatcher } from '../dispatch/dispatcher.ts';
+import { startReconciler } from '../dispatch/reconcile.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { BoundConnector } from '../model/connector.ts';
+import type { Contract, EventCatalogue } from '../model/contract.ts';
+import type { FlowRegistry } from '../model/flow-registry.ts';
+import { operatorRouter } from '../operator/router.ts';
+import { temporalRunOperations } from '../operator/run-operations.ts';
+import type { Logger } from '../telemetry.ts';
+import { lazyConnection, pingTemporal, type TemporalTarget } from '../temporal.ts';
+import { createIngressApp } from './app.ts';
+import type { BoundSource } from './source.ts';
+
+export interface IngressOptions {
+  readonly config: Pick<Config, 'host' | 'port' | 'token'>;
+  readonly journal: Journal;
+  readonly temporal: TemporalTarget;
+  readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
+  readonly flows: FlowRegistry;
+  readonly sources: readonly BoundSource[];
+  readonly connectors: readonly BoundConnector[];
+  /** Where people read histories, for the links that the operator API gives. */
+  readonly temporalUiUrl?: string;
+  readonly logger: Logger;
+}
+
+export interface RunningIngress {
+  readonly url: string;
+  /** Answers the requests in hand, lets the calls in flight end, leaves the rest in the journal. */
+  stop(): Promise<void>;
+}
+
+/** Starts an ingress with its dispatcher and the operator API; resolves when it listens. */
+export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
+  const { journal, temporal, flows, logger, config } = options;
+  const connection = lazyConnection(temporal);
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const summaries = new Map(flows.flows.map(({ name, head }) => [name, head.summary]));
+  let lanes: readonly number[] = [];
+  const dispatcher = createDispatcher({
+    journal,
+    logger,
+    holder: randomUUID(),
+    deliver: temporalDeliver(client, { summaryOf: (flow) => summaries.get(flow) }),
+    onLanes: (held) => {
+      lanes = held;
+    },
+  });
+  const app = createIngressApp({
+    ...options,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    host: config.host,
+    onAppended: dispatcher.offer,
+    checks: { journal: () => journal.ping(), temporal: () => pingTemporal(connection) },
+    routers: [{ path: '/api/v1', router: operator(options, client) }],
+  });
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, app);
+  const address = await listen(server, config);
+  dispatcher.start();
+  const reconciler = startReconciler({ journal, client, logger, lanes: () => lanes });
+  return {
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    async stop() {
+      await closeServer(server);
+      reconciler.stop();
+      await dispatcher.stop();
+      await closeConnection(connection);
+    },
+  };
+}
+
+function operator(options: IngressOptions, client: Client) {
+  const { journal, flows, connectors, config, temporal, temporalUiUrl, logger } = options;
+  return operatorRouter({
+    journal,
+    flows,
+    connectors,
+    logger,
+    runs: temporalRunOperations(client),
+    namespace: temporal.namespace,
+    host: config.host,
+    ...(config.token === undefined ? {} : { token: config.token }),
+    ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
+  });
+}
+
+const listen = (server: Server, { host, port }: { host: string; port: number }) =>
+  new Promise<AddressInfo>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+
+const DRAIN_MS_MAX = 5_000;
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
+  await closed;
+  clearTimeout(timer);
+}
+
+const closeConnection = (connection: Connection): Promise<void> => connection.close();

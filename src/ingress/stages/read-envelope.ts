@@ -1,0 +1,152 @@
+import type { ContractProblem } from '../../model/contract.ts';
+import type { TidegateEvent } from '../../model/event.ts';
+import { LIMITS } from '../../model/limits.ts';
+import { isFlowName, isTenant, textProblem, utf8Bytes } from '../../model/run.ts';
+import type { Candidate, Decision, IngressContext, Passing } from '../exchange.ts';
+import { structureProblem } from '../json.ts';
+import { refuseCandidate } from '../refusal.ts';
+import { canonicalTime } from '../time.ts';
+
+/** Checks what a sender says against CloudEvents 1.0 and fills in what he left out. */
+export function readEnvelope(candidate: Candidate, context: IngressContext): Passing | Decision {
+  const problems = [
+    ...(candidate.problems ?? []),
+    ...attributeProblems(candidate.attributes),
+    ...dataProblems(candidate),
+  ];
+  if (problems.length > 0) return refuseCandidate(candidate, 'invalid_event', problems);
+  const bytes = dataBytes(candidate);
+  if (bytes > LIMITS.eventBytesMax) {
+    return refuseCandidate(candidate, 'event_too_large', [
+      { path: 'data', message: `has ${bytes} bytes; at most ${LIMITS.eventBytesMax} are taken` },
+    ]);
+  }
+  return { kind: 'passing', candidate, event: fill(candidate, context) };
+}
+
+type Rule = (value: string) => string | undefined;
+
+const REQUIRED = ['id', 'source', 'type'] as const;
+
+const isWhole = (value: string, least: number): boolean =>
+  /^\d{1,9}$/.test(value) && Number(value) >= least;
+
+const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
+  ['specversion', (value) => (value === '1.0' ? undefined : 'must be 1.0')],
+  ['time', (value) => (canonicalTime(value) === undefined ? 'must be an RFC 3339 time' : undefined)],
+  [
+    'tenantid',
+    (value) =>
+      isTenant(value) ? undefined : 'must be letters, digits, dots, dashes and underscores',
+  ],
+  ['schemaversion', (value) => (isWhole(value, 1) ? undefined : 'must be a whole number from 1')],
+  ['hops', (value) => (isWhole(value, 0) ? undefined : 'must be a whole number from 0')],
+  [
+    'origin',
+    (value) =>
+      value === 'human' ||
+      value === 'system' ||
+      (value.startsWith('tidegate:') && isFlowName(value.slice('tidegate:'.length)))
+        ? undefined
+        : 'must be human, system or tidegate:<flow>',
+  ],
+]);
+
+function attributeProblems(
+  attributes: Readonly<Record<string, unknown>>,
+): readonly ContractProblem[] {
+  const problems: ContractProblem[] = [];
+  for (const name of ['specversion', ...REQUIRED]) {
+    if ((attributes[name] ?? null) === null) problems.push({ path: name, message: 'is missing' });
+  }
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue;
+    const message = attributeProblem(name, value);
+    if (message !== undefined) problems.push({ path: name, message });
+  }
+  if (problems.length > 0) return problems;
+  const { id, source, tenantid } = attributes;
+  return utf8Bytes(`${id}${source}${tenantid ?? ''}`) <= LIMITS.identityBytesMax
+    ? []
+    : [{ path: 'id', message: `and source have more than ${LIMITS.identityBytesMax} bytes` }];
+}
+
+function attributeProblem(name: string, value: unknown): string | undefined {
+  if (typeof value === 'boolean' || typeof value === 'number') {
+    return NUMERIC.has(name) || !KNOWN_TEXT.has(name)
+      ? RULES.get(name)?.(String(value))
+      : 'must be a string';
+  }
+  if (typeof value !== 'string') return 'must be a string, a number or a boolean';
+  if (value === '') return 'is empty';
+  if (value.length > LIMITS.attributeCharactersMax) {
+    return `is longer than ${LIMITS.attributeCharactersMax} characters`;
+  }
+  return textProblem(value) ?? RULES.get(name)?.(value);
+}
+
+const NUMERIC: ReadonlySet<string> = new Set(['schemaversion', 'hops']);
+const OPTIONAL_TEXT = [
+  'subject',
+  'correlationid',
+  'causationid',
+  'actor',
+  'origin',
+  'replay',
+] as const;
+const KNOWN_TEXT: ReadonlySet<string> = new Set([
+  ...REQUIRED,
+  ...OPTIONAL_TEXT,
+  'specversion',
+  'time',
+  'tenantid',
+  'traceparent',
+]);
+
+function dataProblems({ data }: Candidate): readonly ContractProblem[] {
+  const problem = structureProblem(data);
+  return problem === undefined ? [] : [problem];
+}
+
+/** Measured only where it can be too large: a number such as 1e20 grows at most sevenfold as JSON. */
+const dataBytes = ({ data, requestBytes }: Candidate): number =>
+  requestBytes * 8 <= LIMITS.eventBytesMax ? requestBytes : utf8Bytes(JSON.stringify(data));
+
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
+
+/** The attributes have been checked: each one that is there is text, or a number where it may be. */
+function fill({ attributes, data }: Candidate, context: IngressContext): TidegateEvent {
+  const text = (name: string): string | undefined => {
+    const value = attributes[name] ?? undefined;
+    return value === undefined ? undefined : String(value);
+  };
+  const id = text('id') ?? '';
+  const type = text('type') ?? '';
+  const time = canonicalTime(text('time') ?? '') ?? context.now().toISOString();
+  const traceparent = text('traceparent');
+  return {
+    specversion: '1.0',
+    id,
+    source: text('source') ?? '',
+    type,
+    time,
+    data,
+    tenantid: text('tenantid') ?? 'default',
+    schemaversion: Number(text('schemaversion') ?? currentVersion(type, context)),
+    correlationid: text('correlationid') ?? id,
+    origin: text('origin') ?? 'system',
+    hops: Number(text('hops') ?? 0),
+    ...optional('subject', text('subject')),
+    ...optional('causationid', text('causationid')),
+    ...optional('actor', text('actor')),
+    ...optional('replay', text('replay')),
+    // A trace that cannot be read is begun anew, as W3C Trace Context asks, not refused.
+    ...optional('traceparent', TRACEPARENT.test(traceparent ?? '') ? traceparent : undefined),
+  };
+}
+
+const optional = <Name extends string>(name: Name, value: string | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: string };
+
+const currentVersion = (type: string, { catalogue }: IngressContext): number =>
+  Object.hasOwn(catalogue.contracts, type) ? (catalogue.contracts[type]?.version ?? 1) : 1;

@@ -1,0 +1,201 @@
+import { sql } from 'kysely';
+import { TidegateError } from '../model/error.ts';
+import type { AppendEntry, NumberedDelivery } from './journal.ts';
+import { runLane } from './lanes.ts';
+import type { JournalDatabase } from './schema.ts';
+
+/** An entry with its event as the text that is stored. */
+export interface PreparedEntry extends AppendEntry {
+  readonly envelope: string;
+  readonly bytes: number;
+}
+
+/** What became of one entry: new with its deliveries, or known under `seq` from before. */
+export type Written =
+  | { readonly fresh: true; readonly deliveries: readonly NumberedDelivery[] }
+  | { readonly fresh: false; readonly correlationId: string; readonly first: FirstOfItsIdentity };
+
+/** The event that a duplicate repeats: one of an earlier group, or an earlier entry of this one. */
+type FirstOfItsIdentity =
+  | { readonly seq: number }
+  | { readonly deliveries: readonly NumberedDelivery[] };
+
+export function prepareEntry(entry: AppendEntry): PreparedEntry {
+  const envelope = JSON.stringify(entry.event);
+  return { ...entry, envelope, bytes: Buffer.byteLength(envelope) };
+}
+
+interface WrittenRow {
+  readonly ord: number;
+  readonly seq: number;
+  readonly fresh: boolean;
+  readonly correlation_id: string;
+  readonly target: number | null;
+  readonly number: number | null;
+}
+
+/**
+ * Commits entries with one statement, which is its own transaction: one round trip.
+ *
+ * Rows are locked in a fixed order, events by identity and then runs by id, so that groups of several
+ * processes wait for each other instead of breaking a deadlock. The entries travel as JSON text with
+ * each envelope as a string in it: unpacking the envelope there would refuse `\u0000`.
+ */
+export async function writeEntries(
+  database: JournalDatabase,
+  entries: readonly PreparedEntry[],
+): Promise<readonly Written[]> {
+  const { firsts, positions } = foldDuplicates(entries);
+  const targets = firsts.flatMap(({ entry }, position) =>
+    entry.deliveries.map((target) => ({ position, target })),
+  );
+  const rows = await execute(database, firsts, targets);
+  const written: Written[] = firsts.map(() => ({ fresh: true, deliveries: [] }));
+  const numbered = new Map<number, NumberedDelivery[]>();
+  for (const row of rows) {
+    if (!row.fresh) {
+      const { seq, correlation_id: correlationId } = row;
+      written[row.ord] = { fresh: false, correlationId, first: { seq } };
+      continue;
+    }
+    const target = row.target === null ? undefined : targets[row.target]?.target;
+    if (target === undefined || row.number === null) continue;
+    const deliveries = numbered.get(row.ord) ?? [];
+    deliveries.push({ ...target, number: row.number });
+    numbered.set(row.ord, deliveries);
+    written[row.ord] = { fresh: true, deliveries };
+  }
+  return entries.map((entry, index) => {
+    const position = positions[index] as number;
+    const first = firsts[position] as FoldedEntry;
+    const result = written[position] as Written;
+    if (first.entry === entry || !result.fresh) return result;
+    const { deliveries } = result;
+    const correlationId = first.entry.event.correlationid;
+    return { fresh: false, correlationId, first: { deliveries } };
+  });
+}
+
+interface FoldedEntry {
+  readonly entry: PreparedEntry;
+  readonly repeats: number;
+}
+
+/** One statement can write an identity once: the entries that repeat one are counted on the first. */
+function foldDuplicates(entries: readonly PreparedEntry[]): {
+  readonly firsts: readonly FoldedEntry[];
+  readonly positions: readonly number[];
+} {
+  const known = new Map<string, number>();
+  const firsts: { entry: PreparedEntry; repeats: number }[] = [];
+  const positions = entries.map((entry) => {
+    const { tenantid, source, id } = entry.event;
+    const identity = JSON.stringify([tenantid, source, id]);
+    const position = known.get(identity);
+    const first = position === undefined ? undefined : firsts[position];
+    if (position !== undefined && first !== undefined) {
+      first.repeats += 1;
+      return position;
+    }
+    known.set(identity, firsts.length);
+    return firsts.push({ entry, repeats: 0 }) - 1;
+  });
+  return { firsts, positions };
+}
+
+async function execute(
+  database: JournalDatabase,
+  firsts: readonly FoldedEntry[],
+  targets: readonly { readonly position: number; readonly target: AppendEntry['deliveries'][0] }[],
+): Promise<readonly WrittenRow[]> {
+  const eventRows = firsts.map(({ entry, repeats }, position) => ({
+    ord: position,
+    tenant: entry.event.tenantid,
+    source: entry.event.source,
+    id: entry.event.id,
+    type: entry.event.type,
+    subject: entry.event.subject,
+    time: entry.event.time,
+    status: entry.status,
+    reason: entry.reason,
+    correlation_id: entry.event.correlationid,
+    envelope: entry.envelope,
+    envelope_bytes: entry.bytes,
+    repeats,
+  }));
+  const targetRows = targets.map(({ position, target }, index) => ({
+    target: index,
+    ord: position,
+    run: target.run,
+    flow: target.flow,
+    tenant: firsts[position]?.entry.event.tenantid,
+    key: target.key,
+    lane: runLane(target.run),
+  }));
+  const { rows } = await sql<WrittenRow>`
+    with entry as (
+      select * from json_to_recordset(${JSON.stringify(eventRows)}::json) as entry (
+        ord int, tenant text, source text, id text, type text, subject text,
+        time timestamptz, status text, reason text, correlation_id text, envelope text,
+        envelope_bytes int, repeats int
+      )
+    ), target as (
+      select * from json_to_recordset(${JSON.stringify(targetRows)}::json) as target (
+        target int, ord int, run text, flow text, tenant text, key text, lane int
+      )
+    ), written as (
+      insert into events (
+        tenant, source, id, type, subject, time, status, reason, correlation_id, envelope,
+        envelope_bytes, duplicates
+      )
+      select tenant, source, id, type, subject, time, status, reason, correlation_id,
+        envelope::json, envelope_bytes, repeats
+      from entry
+      order by id collate "C", source collate "C", tenant collate "C"
+      on conflict (id, source, tenant)
+        do update set duplicates = events.duplicates + 1 + excluded.duplicates
+      -- A row that was only inserted has no transaction that changed it.
+      returning seq, tenant, source, id, correlation_id, xmax = 0 as fresh
+    ), event as (
+      select entry.ord, written.seq, written.fresh, written.correlation_id
+      from written join entry using (id, source, tenant)
+    ), fresh as (
+      select target.*, event.seq,
+        row_number() over (partition by target.run order by target.target) as nth,
+        count(*) over (partition by target.run) as of_run
+      from target join event using (ord)
+      where event.fresh
+    ), raised as (
+      insert into runs (run, flow, tenant, key, lane, accepted_through, status, pending_since)
+      select run, min(flow), min(tenant), min(key), min(lane), count(*), 'open', now()
+      from fresh
+      group by run
+      order by run collate "C"
+      on conflict (run) do update set
+        accepted_through = runs.accepted_through + excluded.accepted_through,
+        status = case when runs.status = 'parked' then 'parked' else 'open' end,
+        pending_since = case
+          when runs.sent_through < runs.accepted_through then runs.pending_since
+          else now()
+        end,
+        updated_at = now(),
+        touched_at = now()
+      returning run, accepted_through
+    ), numbered as (
+      select fresh.ord, fresh.target, fresh.run, fresh.seq,
+        raised.accepted_through - fresh.of_run + fresh.nth as number
+      from fresh join raised using (run)
+    ), delivered as (
+      insert into deliveries (run, number, event_seq)
+      select run, number, seq from numbered
+    )
+    select event.ord, event.seq, event.fresh, event.correlation_id,
+      numbered.target, numbered.number
+    from event left join numbered using (ord)
+    order by event.ord, numbered.target`.execute(database);
+  if (new Set(rows.map(({ ord }) => ord)).size === firsts.length) return rows;
+  throw new TidegateError(
+    'internal_error',
+    `the journal answered for ${rows.length} of ${firsts.length} events of a group.`,
+  );
+}

@@ -1,0 +1,180 @@
+import { sql } from 'kysely';
+import type { Delivery } from '../model/event.ts';
+import type { RunId } from '../model/run.ts';
+import type { PendingRun } from './journal.ts';
+import type { JournalDatabase } from './schema.ts';
+import { receivedAfter } from './settle.ts';
+import { storable } from './text.ts';
+
+/** The runs that the backlog counts before it says "at least". */
+const BACKLOG_RUNS_MAX = 10_000;
+
+interface WatermarkRow {
+  readonly run: RunId;
+  readonly flow: string;
+  readonly tenant: string;
+  readonly key: string;
+  readonly accepted_through: number;
+  readonly sent_through: number;
+  readonly settled_through: number;
+}
+
+/** The columns of a run that {@link pendingRun} needs. */
+export const WATERMARK_COLUMNS = [
+  'runs.run',
+  'runs.flow',
+  'runs.tenant',
+  'runs.key',
+  'runs.accepted_through',
+  'runs.sent_through',
+  'runs.settled_through',
+] as const;
+
+export const pendingRun = (row: WatermarkRow): PendingRun => ({
+  run: row.run,
+  flow: row.flow,
+  tenant: row.tenant,
+  key: row.key,
+  acceptedThrough: row.accepted_through,
+  sentThrough: row.sent_through,
+  settledThrough: row.settled_through,
+});
+
+export async function pendingRuns(
+  database: JournalDatabase,
+  lanes: readonly number[],
+  limit: number,
+): Promise<readonly PendingRun[]> {
+  if (lanes.length === 0) return [];
+  const rows = await database
+    .selectFrom('runs')
+    .select(WATERMARK_COLUMNS)
+    .whereRef('sent_through', '<', 'accepted_through')
+    .where('lane', 'in', [...lanes])
+    .orderBy('pending_since')
+    .limit(limit)
+    .execute();
+  return rows.map(pendingRun);
+}
+
+export async function deliveriesAfter(
+  database: JournalDatabase,
+  run: RunId,
+  after: number,
+  bounds: { readonly count: number; readonly bytes: number },
+): Promise<readonly Delivery[]> {
+  const { rows } = await sql<{ number: number; envelope: Delivery['event'] }>`
+    select number, envelope
+    from (
+      select deliveries.number, events.envelope, events.envelope_bytes,
+        sum(events.envelope_bytes) over (order by deliveries.number) as bytes_through
+      from deliveries join events on events.seq = deliveries.event_seq
+      where deliveries.run = ${run} and deliveries.number > ${after}::bigint
+      order by deliveries.number
+      limit ${Math.max(1, bounds.count)}::int
+    ) as next
+    -- The first goes alone when it is larger than all that may go together.
+    where bytes_through <= ${bounds.bytes}::bigint or bytes_through = envelope_bytes
+    order by number`.execute(database);
+  return rows.map(({ number, envelope }) => ({ number, event: envelope }));
+}
+
+export async function markSent(
+  database: JournalDatabase,
+  holder: string,
+  marks: readonly { readonly run: RunId; readonly through: number }[],
+): Promise<void> {
+  if (marks.length === 0) return;
+  await sql`
+    with mark as (
+      select run, max(through) as through
+      from json_to_recordset(${JSON.stringify(marks)}::json) as mark (run text, through bigint)
+      group by run
+    ), held as (
+      select runs.run, least(mark.through, runs.accepted_through) as through
+      from mark
+      join runs on runs.run = mark.run
+      join lanes on lanes.lane = runs.lane
+      where lanes.holder = ${holder}
+      -- The order in which an append locks them.
+      order by runs.run
+      for update of runs
+    )
+    update runs set
+      sent_through = greatest(runs.sent_through, held.through),
+      pending_since = case
+        when runs.sent_through >= held.through then runs.pending_since
+        else ${receivedAfter(sql.ref('runs.run'), sql`held.through`)}
+      end,
+      dispatch_error = null,
+      updated_at = now(),
+      touched_at = now()
+    from held
+    where runs.run = held.run`.execute(database);
+}
+
+export async function markDispatchFailed(
+  database: JournalDatabase,
+  run: RunId,
+  error: string,
+): Promise<void> {
+  await database
+    .updateTable('runs')
+    .set({ dispatch_error: storable(error), updated_at: sql<Date>`now()` })
+    .where('run', '=', run)
+    .execute();
+}
+
+/** Giving a run out touches it, so that the next call gives out others. */
+export async function doubtfulRuns(
+  database: JournalDatabase,
+  lanes: readonly number[],
+  idleMs: number,
+  limit: number,
+): Promise<readonly PendingRun[]> {
+  if (lanes.length === 0) return [];
+  const rows = await database
+    .with('doubtful', (query) =>
+      query
+        .selectFrom('runs')
+        .select('run')
+        .whereRef('settled_through', '<', 'sent_through')
+        .where('status', '<>', 'parked')
+        .where('lane', 'in', [...lanes])
+        .where('touched_at', '<=', sql<Date>`now() - ${idleMs}::float8 * interval '1 millisecond'`)
+        .orderBy('touched_at')
+        .limit(limit)
+        .forUpdate()
+        // Whoever holds the row is touching it: it is not idle.
+        .skipLocked(),
+    )
+    .updateTable('runs')
+    .from('doubtful')
+    .set({ touched_at: sql<Date>`now()` })
+    .whereRef('runs.run', '=', 'doubtful.run')
+    .returning(WATERMARK_COLUMNS)
+    .execute();
+  return rows.map(pendingRun);
+}
+
+export async function backlog(
+  database: JournalDatabase,
+): Promise<{ readonly runs: number; readonly oldestAgeMs: number }> {
+  const { rows } = await sql<{ runs: number; oldest_age_ms: number }>`
+    select
+      (
+        select count(*)
+        from (
+          select from runs where sent_through < accepted_through limit ${BACKLOG_RUNS_MAX}::int
+        ) as waiting
+      ) as runs,
+      coalesce((
+        select extract(epoch from clock_timestamp() - pending_since) * 1000
+        from runs
+        where sent_through < accepted_through
+        order by pending_since
+        limit 1
+      ), 0)::float8 as oldest_age_ms`.execute(database);
+  const row = rows[0];
+  return { runs: row?.runs ?? 0, oldestAgeMs: Math.max(0, Math.round(row?.oldest_age_ms ?? 0)) };
+}

@@ -1,0 +1,85 @@
+import { type Selectable, sql } from 'kysely';
+import { deliveryRowsOfEvents } from './event-deliveries.ts';
+import type { DeliveryRow, EventRow, Journal, Page, Paged } from './journal.ts';
+import { numberCursor, paged, pageLimit } from './page.ts';
+import type { JournalDatabase, JournalTables } from './schema.ts';
+import { isStorable } from './text.ts';
+
+/** Events that `findEvents` gives at most: one id from that many sources. */
+const SAME_ID_MAX = 100;
+
+type EventFilter = Parameters<Journal['listEvents']>[0];
+
+const EVENT_COLUMNS = ['seq', 'envelope', 'status', 'reason', 'received_at', 'duplicates'] as const;
+type EventColumns = Pick<Selectable<JournalTables['events']>, (typeof EVENT_COLUMNS)[number]>;
+
+/** The latest events first. */
+export async function listEvents(
+  database: JournalDatabase,
+  filter: EventFilter,
+  page: Page,
+): Promise<Paged<EventRow>> {
+  const { tenant, type, source, status, correlationId } = filter;
+  const wanted = Object.entries({
+    tenant,
+    type,
+    source,
+    status,
+    correlation_id: correlationId,
+  }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  if (!wanted.every(([, value]) => isStorable(value))) return { rows: [] };
+
+  const limit = pageLimit(page);
+  const before = numberCursor(page);
+  const rows = await database
+    .selectFrom('events')
+    .select(EVENT_COLUMNS)
+    .where((where) =>
+      where.and(wanted.map(([column, value]) => where(sql.ref<string>(column), '=', value))),
+    )
+    .$if(before !== undefined, (query) => query.where('seq', '<', before ?? 0))
+    .orderBy('seq', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const deliveries = await deliveryRowsOfEvents(
+    database,
+    rows.slice(0, limit).map(({ seq }) => seq),
+  );
+  return paged(rows, limit, {
+    cursor: ({ seq }) => String(seq),
+    row: (row) => eventRow(row, deliveries),
+  });
+}
+
+export async function findEvents(
+  database: JournalDatabase,
+  tenant: string | undefined,
+  id: string,
+): Promise<readonly EventRow[]> {
+  if (!isStorable(id) || !isStorable(tenant ?? '')) return [];
+  const rows = await database
+    .selectFrom('events')
+    .select(EVENT_COLUMNS)
+    .where('id', '=', id)
+    .$if(tenant !== undefined, (query) => query.where('tenant', '=', tenant ?? ''))
+    .orderBy('seq')
+    .limit(SAME_ID_MAX)
+    .execute();
+  const deliveries = await deliveryRowsOfEvents(
+    database,
+    rows.map(({ seq }) => seq),
+  );
+  return rows.map((row) => eventRow(row, deliveries));
+}
+
+const eventRow = (
+  row: EventColumns,
+  deliveries: ReadonlyMap<number, readonly DeliveryRow[]>,
+): EventRow => ({
+  event: row.envelope,
+  status: row.status,
+  ...(row.reason !== null && { reason: row.reason }),
+  receivedAt: row.received_at.toISOString(),
+  duplicates: row.duplicates,
+  deliveries: deliveries.get(row.seq) ?? [],
+});

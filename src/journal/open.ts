@@ -1,0 +1,100 @@
+import { sql } from 'kysely';
+import { makeAppender } from './append.ts';
+import { openEmbeddedDatabase, openServerDatabase } from './database.ts';
+import { unavailable } from './database-error.ts';
+import { listDeadLetters } from './dead-letter-queries.ts';
+import {
+  backlog,
+  deliveriesAfter,
+  doubtfulRuns,
+  markDispatchFailed,
+  markSent,
+  pendingRuns,
+} from './dispatch-queries.ts';
+import { findEvents, listEvents } from './event-queries.ts';
+import type { Journal } from './journal.ts';
+import { leaseLanes, releaseLanes } from './lanes.ts';
+import type { JournalLogger } from './logger.ts';
+import { listOutbox, recordOutbox } from './outbox.ts';
+import { reject } from './rejections.ts';
+import { runActivities } from './run-activities.ts';
+import { findRun, listRuns } from './run-queries.ts';
+import type { JournalDatabase } from './schema.ts';
+import { settle } from './settle.ts';
+
+export interface JournalOptions {
+  /** A PostgreSQL server, `postgres://user:password@host:5432/database`. Default: the embedded one. */
+  readonly databaseUrl?: string;
+  /** Where the embedded journal keeps its files. Default: in memory only, for tests. */
+  readonly directory?: string;
+  readonly logger?: JournalLogger;
+}
+
+const PING_MS_MAX = 1_000;
+
+/**
+ * Opens the journal and brings its tables up to date.
+ *
+ * @throws TidegateError `config_invalid` for a URL that is not PostgreSQL's, `journal_unavailable`
+ * when the server does not answer or another process has the directory open.
+ * @example
+ * ```ts
+ * const journal = await openJournal({ directory: '.tidegate/journal' });
+ * ```
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const { databaseUrl, directory, logger } = options;
+  const database =
+    databaseUrl === undefined
+      ? await openEmbeddedDatabase(directory)
+      : await openServerDatabase(databaseUrl, logger);
+  return journalOf(database);
+}
+
+function journalOf(database: JournalDatabase): Journal {
+  const appender = makeAppender(database);
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await appender.close();
+    await database.destroy();
+  };
+  return {
+    append: appender.append,
+    reject: (rejections) => reject(database, rejections),
+    leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs),
+    releaseLanes: (holder) => releaseLanes(database, holder),
+    pendingRuns: (lanes, limit) => pendingRuns(database, lanes, limit),
+    deliveriesAfter: (run, after, bounds) => deliveriesAfter(database, run, after, bounds),
+    markSent: (holder, marks) => markSent(database, holder, marks),
+    markDispatchFailed: (run, error) => markDispatchFailed(database, run, error),
+    doubtfulRuns: (lanes, idleMs, limit) => doubtfulRuns(database, lanes, idleMs, limit),
+    settleLost: (run, through, reason) =>
+      settle(database, { run, through, outcome: 'lost', reason }),
+    activities: runActivities(database),
+    recordOutbox: (entry) => recordOutbox(database, entry),
+    listEvents: (filter, page) => listEvents(database, filter, page),
+    findEvents: (tenant, id) => findEvents(database, tenant, id),
+    listRuns: (filter, page) => listRuns(database, filter, page),
+    findRun: (run) => findRun(database, run),
+    listDeadLetters: (page) => listDeadLetters(database, page),
+    listOutbox: (filter, page) => listOutbox(database, filter, page),
+    backlog: () => backlog(database),
+    ping: () => ping(database),
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+async function ping(database: JournalDatabase): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unavailable(`no answer in ${PING_MS_MAX} ms`)), PING_MS_MAX);
+  });
+  try {
+    await Promise.race([sql`select 1`.execute(database), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

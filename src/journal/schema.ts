@@ -1,0 +1,127 @@
+import type { ColumnType, Generated, Kysely } from 'kysely';
+import type { ErrorClass } from '../model/error.ts';
+import type { JournalledStatus, TidegateEvent } from '../model/event.ts';
+import type { Decision, Outcome, WindowSummary } from '../model/protocol.ts';
+import type { RunId } from '../model/run.ts';
+import type { RunRow } from './journal.ts';
+
+/**
+ * A column of type `json`: written as text that JSON.stringify made, read parsed. Not `jsonb`, which
+ * refuses `\u0000` and lone surrogates and forgets the text that came in.
+ */
+type JsonColumn<Value> = ColumnType<Value, string, string>;
+
+interface EventsTable {
+  seq: Generated<number>;
+  tenant: string;
+  source: string;
+  id: string;
+  type: string;
+  subject: string | null;
+  time: Date;
+  received_at: Generated<Date>;
+  status: JournalledStatus;
+  reason: string | null;
+  correlation_id: string;
+  duplicates: Generated<number>;
+  envelope: JsonColumn<TidegateEvent>;
+  envelope_bytes: number;
+}
+
+interface DeliveriesTable {
+  run: RunId;
+  number: number;
+  event_seq: number;
+}
+
+interface RunsTable {
+  seq: Generated<number>;
+  run: RunId;
+  flow: string;
+  tenant: string;
+  key: string;
+  lane: number;
+  accepted_through: number;
+  sent_through: Generated<number>;
+  settled_through: Generated<number>;
+  status: RunRow['status'];
+  workflow_run_id: string | null;
+  opened_at: Date | null;
+  dispatch_error: string | null;
+  /** When the oldest unsent delivery was received. */
+  pending_since: Date | null;
+  updated_at: Generated<Date>;
+  /** When it last changed or was last given out as doubtful. */
+  touched_at: Generated<Date>;
+}
+
+interface SettlementsTable {
+  seq: Generated<number>;
+  run: RunId;
+  from_number: number;
+  through_number: number;
+  outcome: Outcome;
+  reason: string | null;
+  window: JsonColumn<WindowSummary> | null;
+  result: JsonColumn<unknown> | null;
+  workflow_run_id: string;
+  settled_at: Generated<Date>;
+}
+
+interface ParksTable {
+  seq: Generated<number>;
+  run: RunId;
+  park_id: string;
+  step: string;
+  error_class: ErrorClass;
+  reason: string;
+  parked_at: Generated<Date>;
+  decision: JsonColumn<Decision> | null;
+  decided_at: Date | null;
+  /** When its window was settled without a decision. */
+  closed_at: Date | null;
+}
+
+interface RejectionsTable {
+  seq: Generated<number>;
+  identity: string;
+  tenant: string;
+  source: string;
+  id: string;
+  type: string | null;
+  code: string;
+  message: string;
+  errors: JsonColumn<readonly { readonly path: string; readonly message: string }[]> | null;
+  body: string;
+  received_at: Generated<Date>;
+  count: Generated<number>;
+}
+
+interface OutboxTable {
+  seq: Generated<number>;
+  idempotency_key: string;
+  connector: string;
+  operation: string;
+  run: RunId;
+  input: JsonColumn<unknown>;
+  recorded_at: Generated<Date>;
+}
+
+interface LanesTable {
+  lane: number;
+  holder: string | null;
+  expires_at: Date | null;
+}
+
+export interface JournalTables {
+  events: EventsTable;
+  deliveries: DeliveriesTable;
+  runs: RunsTable;
+  settlements: SettlementsTable;
+  parks: ParksTable;
+  rejections: RejectionsTable;
+  outbox: OutboxTable;
+  lanes: LanesTable;
+}
+
+export type JournalDatabase = Kysely<JournalTables>;

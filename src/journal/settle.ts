@@ -1,0 +1,67 @@
+import { sql } from 'kysely';
+import type { Outcome, SettleRunInput } from '../model/protocol.ts';
+import type { RunId } from '../model/run.ts';
+import type { JournalDatabase } from './schema.ts';
+import { storable } from './text.ts';
+
+export interface Settlement {
+  readonly run: RunId;
+  readonly through: number;
+  readonly outcome: Outcome;
+  /** The execution that decided; without it, the one that the run's row knows. */
+  readonly workflowRunId?: string;
+  readonly reason?: string;
+  readonly window?: SettleRunInput['window'];
+  readonly result?: SettleRunInput['result'];
+}
+
+/** When the delivery after a number was received: null when there is none. */
+export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnType<typeof sql>) =>
+  sql<Date | null>`(
+    select events.received_at
+    from deliveries join events on events.seq = deliveries.event_seq
+    where deliveries.run = ${run} and deliveries.number = ${number} + 1
+  )`;
+
+/**
+ * Settles a run's deliveries through a number, from where the last settlement ended: one statement,
+ * in which the run's row is locked first. Does nothing when they are settled already.
+ */
+export async function settle(database: JournalDatabase, settlement: Settlement): Promise<void> {
+  const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
+  await sql`
+    with locked as (
+      select run, settled_through, workflow_run_id, status
+      from runs
+      where run = ${run} and settled_through < ${through}::bigint
+      for update
+    ), settled as (
+      insert into settlements (
+        run, from_number, through_number, outcome, reason, "window", result, workflow_run_id
+      )
+      select run, settled_through + 1, ${through}::bigint, ${outcome},
+        ${reason === undefined ? null : storable(reason)}::text,
+        ${window === undefined ? null : JSON.stringify(window)}::json,
+        ${result === undefined ? null : JSON.stringify(result)}::json,
+        coalesce(${workflowRunId ?? null}::text, workflow_run_id, '')
+      from locked
+    ), closed as (
+      update parks set closed_at = now()
+      from locked
+      where locked.status = 'parked' and parks.run = locked.run
+        and parks.decided_at is null and parks.closed_at is null
+    )
+    update runs set
+      settled_through = ${through}::bigint,
+      sent_through = greatest(runs.sent_through, ${through}::bigint),
+      accepted_through = greatest(runs.accepted_through, ${through}::bigint),
+      status = case when runs.accepted_through > ${through}::bigint then 'open' else 'settled' end,
+      pending_since = case
+        when runs.sent_through >= ${through}::bigint then runs.pending_since
+        else ${receivedAfter(sql.ref('runs.run'), sql`${through}::bigint`)}
+      end,
+      updated_at = now(),
+      touched_at = now()
+    from locked
+    where runs.run = locked.run`.execute(database);
+}

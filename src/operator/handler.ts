@@ -1,0 +1,75 @@
+import type { Request } from 'express';
+import { z } from 'zod';
+import type { Page } from '../journal/journal.ts';
+import { TidegateError } from '../model/error.ts';
+import { LIMITS } from '../model/limits.ts';
+
+/** Answers a request with a value that goes out as JSON; a thrown value becomes a problem. */
+export type Handler = (request: Request) => unknown;
+
+const PAGE_ROWS_DEFAULT = 50;
+
+/** `limit` and `after`, which every list takes. */
+const pageFields = {
+  limit: z
+    .string()
+    .refine((text) => /^\d{1,6}$/.test(text) && Number(text) >= 1, {
+      error: `must be a whole number from 1 to ${LIMITS.pageRowsMax}`,
+    })
+    .transform((text) => Math.min(Number(text), LIMITS.pageRowsMax))
+    .optional(),
+  after: z.string().max(LIMITS.attributeCharactersMax).optional(),
+};
+
+export interface ListQuery<Name extends string> {
+  readonly filter: { readonly [Field in Name]?: string };
+  readonly page: Page;
+}
+
+/**
+ * The filters and the page of a list's query string.
+ *
+ * @throws TidegateError `query_invalid` for a parameter that the list does not have, one that comes
+ * twice, or one that is malformed: a filter that is silently dropped shows rows nobody asked for.
+ */
+export function listQuery<Name extends string>(
+  request: Request,
+  names: readonly Name[],
+): ListQuery<Name> {
+  const filters = Object.fromEntries(
+    names.map((name) => [name, z.string().min(1).max(LIMITS.attributeCharactersMax).optional()]),
+  );
+  const parsed = z.strictObject({ ...pageFields, ...filters }).safeParse(request.query);
+  if (!parsed.success) {
+    throw new TidegateError(
+      'query_invalid',
+      `This list takes ${[...names, 'limit', 'after'].join(', ')}, each at most once.`,
+      { details: { errors: issuesOf(parsed.error) } },
+    );
+  }
+  const { limit, after, ...filter } = parsed.data;
+  return {
+    filter: filter as ListQuery<Name>['filter'],
+    page: { limit: limit ?? PAGE_ROWS_DEFAULT, ...(after === undefined ? {} : { after }) },
+  };
+}
+
+/** What zod refused, as the `errors` of a problem. */
+export function issuesOf(error: z.ZodError): { readonly path: string; readonly message: string }[] {
+  return error.issues.map((issue) => ({
+    path: issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : pathOf(issue.path),
+    message: issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message,
+  }));
+}
+
+/** `lines[0].sku` */
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part) : `${text}.${String(part)}`;
+  }, '');
+}
+
+/** A parameter of the path; routes name those they have. */
+export const pathParameter = (request: Request, name: string): string =>
+  String(request.params[name] ?? '');

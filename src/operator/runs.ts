@@ -1,0 +1,64 @@
+import type { Request } from 'express';
+import type { Journal, RunRow } from '../journal/journal.ts';
+import { TidegateError } from '../model/error.ts';
+import { makeRunId, parseRunId, type RunId } from '../model/run.ts';
+import { type Handler, listQuery, pathParameter } from './handler.ts';
+import type { RunOperations } from './run-operations.ts';
+
+export interface TemporalWeb {
+  /** Where Temporal's Web UI is, absent when it is not known. */
+  readonly temporalUiUrl?: string;
+  readonly namespace: string;
+}
+
+/** `GET /runs`: runs as the journal knows them, newest first. */
+export const listRuns =
+  (journal: Journal, web: TemporalWeb): Handler =>
+  async (request) => {
+    const { filter, page } = listQuery(request, ['tenant', 'flow', 'status']);
+    const { rows, ...rest } = await journal.listRuns(filter, page);
+    return { rows: rows.map((row) => ({ ...row, links: runLinks(row, web) })), ...rest };
+  };
+
+/** `GET /runs/:run`: the journal's row and, while the run is open and answers, what it is doing now. */
+export const showRun =
+  (journal: Journal, runs: RunOperations, web: TemporalWeb): Handler =>
+  async (request) => {
+    const row = await findRun(journal, request);
+    const live = row.status === 'settled' ? undefined : await runs.view(row.run);
+    return { ...row, ...(live === undefined ? {} : { live }), links: runLinks(row, web) };
+  };
+
+/**
+ * The run that the path names.
+ *
+ * @throws TidegateError `run_not_found`
+ */
+export async function findRun(journal: Journal, request: Request): Promise<RunRow> {
+  const text = pathParameter(request, 'run');
+  const parts = parseRunId(text);
+  const row = parts === undefined ? undefined : await journal.findRun(makeRunId(parts));
+  if (row !== undefined) return row;
+  throw new TidegateError(
+    'run_not_found',
+    `The journal has no run ${text}; a run's id is <flow>:<tenant>:<key>, percent-encoded in the address.`,
+  );
+}
+
+/** Where to look further: the run in this API, and its newest execution's history in Temporal's Web UI. */
+export function runLinks(
+  { run, workflowRunId }: { readonly run: RunId; readonly workflowRunId?: string },
+  { temporalUiUrl, namespace }: TemporalWeb,
+): { readonly self: string; readonly history?: string } {
+  const self = `/api/v1/runs/${encodeURIComponent(run)}`;
+  if (temporalUiUrl === undefined) return { self };
+  const base = `${temporalUiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}`;
+  const workflow = `${base}/workflows/${encodeURIComponent(run)}`;
+  return {
+    self,
+    history:
+      workflowRunId === undefined
+        ? workflow
+        : `${workflow}/${encodeURIComponent(workflowRunId)}/history`,
+  };
+}

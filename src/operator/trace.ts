@@ -1,0 +1,175 @@
+import type {
+  EventRow,
+  Journal,
+  Paged,
+  ParkRow,
+  RunRow,
+  SettlementRow,
+} from '../journal/journal.ts';
+import { TidegateError } from '../model/error.ts';
+import { LIMITS } from '../model/limits.ts';
+import type { RunId } from '../model/run.ts';
+import { type Handler, pathParameter } from './handler.ts';
+import { runLinks, type TemporalWeb } from './runs.ts';
+
+/** One thing that happened in a story. */
+export interface TraceStep {
+  /** When, RFC 3339. */
+  readonly at: string;
+  readonly what: 'received' | 'opened' | 'undelivered' | 'parked' | 'decided' | 'settled';
+  /** What happened, as a sentence for people. */
+  readonly text: string;
+  readonly eventId?: string;
+  readonly run?: RunId;
+}
+
+/** `GET /trace/:correlationId`: the story that events with this correlation id belong to, in time order. */
+export const showTrace =
+  (journal: Journal, web: TemporalWeb): Handler =>
+  async (request) => {
+    const correlationId = pathParameter(request, 'correlationId');
+    const events = await journal.listEvents({ correlationId }, { limit: LIMITS.pageRowsMax });
+    if (events.rows.length === 0) {
+      throw new TidegateError(
+        'event_not_found',
+        `The journal has no event with the correlation id ${correlationId}.`,
+      );
+    }
+    const runs = await runsOf(journal, events);
+    return {
+      correlationId,
+      steps: traceOf(events.rows.toReversed(), runs.rows),
+      runs: runs.rows.map((row) => ({
+        run: row.run,
+        status: row.status,
+        links: runLinks(row, web),
+      })),
+      truncated: events.next !== undefined || runs.truncated,
+    };
+  };
+
+async function runsOf(journal: Journal, events: Paged<EventRow>) {
+  const ids = [...new Set(events.rows.flatMap((row) => row.deliveries.map(({ run }) => run)))];
+  const found = await Promise.all(
+    ids.slice(0, LIMITS.traceRunsMax).map((run) => journal.findRun(run)),
+  );
+  return {
+    rows: found.filter((row) => row !== undefined),
+    truncated: ids.length > LIMITS.traceRunsMax,
+  };
+}
+
+/**
+ * The story of some events, given in the order they came, in time order. A run can be older than the story and serve others too:
+ * of it, only what happened since the first of these events is told, and only these events'
+ * settlements.
+ */
+export function traceOf(
+  events: readonly EventRow[],
+  runs: readonly RunRow[],
+): readonly TraceStep[] {
+  const begin = Math.min(...events.map(({ receivedAt }) => Date.parse(receivedAt)));
+  const steps = [
+    ...events.map(received),
+    ...runs.flatMap(runSteps).filter(({ at }) => Date.parse(at) >= begin),
+    ...settlements(events),
+  ];
+  return steps.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+}
+
+function received({
+  event,
+  status,
+  reason,
+  receivedAt,
+  duplicates,
+  deliveries,
+}: EventRow): TraceStep {
+  const runs = deliveries.map(({ run, number }) => `${run} as its delivery ${number}`).join(', ');
+  const became = {
+    accepted: runs === '' ? 'was accepted' : `was accepted and goes to ${runs}`,
+    filtered: 'was filtered: no flow that takes the type wants it',
+    unrouted: 'was kept, but no flow takes the type',
+    echo: 'was dropped as an echo of our own action',
+    looped: 'was dropped because its story runs in a circle',
+  }[status];
+  const why = reason === undefined ? '' : ` (${reason})`;
+  const again =
+    duplicates === 0 ? '' : ` It came ${times(duplicates)} more, which changed nothing.`;
+  return {
+    at: receivedAt,
+    what: 'received',
+    text: `${event.type} ${event.id} came from ${event.source} and ${became}${why}.${again}`,
+    eventId: event.id,
+  };
+}
+
+function runSteps(row: RunRow): TraceStep[] {
+  const { run, openedAt, updatedAt, dispatchError, park } = row;
+  const opened: TraceStep[] =
+    openedAt === undefined
+      ? []
+      : [{ at: openedAt, what: 'opened', text: `The run ${run} began in Temporal.`, run }];
+  const undelivered: TraceStep[] =
+    dispatchError === undefined
+      ? []
+      : [
+          {
+            at: updatedAt,
+            what: 'undelivered',
+            text: `Deliveries to ${run} could not be sent to Temporal yet: ${dispatchError}`,
+            run,
+          },
+        ];
+  return [...opened, ...undelivered, ...(park === undefined ? [] : parkSteps(run, park))];
+}
+
+function parkSteps(run: RunId, park: ParkRow): TraceStep[] {
+  const { decision, decidedAt } = park;
+  const parked: TraceStep = {
+    at: park.parkedAt,
+    what: 'parked',
+    text: `${run} stopped at ${park.step} (${park.errorClass}: ${park.reason}) and waits for a person.`,
+    run,
+  };
+  if (decision === undefined || decidedAt === undefined) return [parked];
+  const text = `${decision.actor} decided to ${decision.action}: ${decision.reason}`;
+  return [parked, { at: decidedAt, what: 'decided', text, run }];
+}
+
+/** A window settles many deliveries at once; it is told once. */
+function settlements(events: readonly EventRow[]): TraceStep[] {
+  const told = new Map<string, TraceStep>();
+  for (const { run, settlement } of events.flatMap((row) => row.deliveries)) {
+    if (settlement === undefined) continue;
+    told.set(`${settlement.fromNumber} ${run}`, settled(run, settlement));
+  }
+  return [...told.values()];
+}
+
+function settled(run: RunId, settlement: SettlementRow): TraceStep {
+  const { fromNumber, throughNumber, outcome, reason, window, settledAt } = settlement;
+  const numbers =
+    fromNumber === throughNumber
+      ? `delivery ${fromNumber}`
+      : `deliveries ${fromNumber} to ${throughNumber}`;
+  const how = {
+    completed: 'completed',
+    suppressed: 'had nothing left to do for',
+    skipped: 'was made to skip',
+    aborted: 'was aborted with',
+    cancelled: 'was cancelled with',
+    lost: 'ended outside its control and lost',
+  }[outcome];
+  const closed =
+    window === undefined ? '' : ` in a window of ${window.count}, closed by ${window.closedBy}`;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return {
+    at: settledAt,
+    what: 'settled',
+    text: `${run} ${how} ${numbers}${closed}${why}.`,
+    run,
+  };
+}
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);

@@ -1,0 +1,126 @@
+/**
+ * The connections to Temporal. One per use: the dispatcher and the operator API each bring their own
+ * deadlines, so that a slow server costs a caller a bounded time.
+ */
+import {
+  Connection,
+  type ConnectionOptions,
+  isRetryableError,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import { messageOf, TidegateError } from './model/error.ts';
+import { SEARCH_ATTRIBUTES } from './model/protocol.ts';
+
+/** Where Temporal is and how to get in. */
+export interface TemporalTarget {
+  readonly namespace: string;
+  readonly connection: NativeConnectionOptions;
+}
+
+/** The Temporal that the environment names, by the standard variables of `@temporalio/envconfig`. */
+export function temporalFromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+): TemporalTarget {
+  const overrideEnvVars = Object.fromEntries(
+    Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
+  const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars });
+  return { namespace: namespace ?? 'default', connection: connectionOptions };
+}
+
+/** The dev server that `tidegate dev` starts. */
+export const localTemporal = (port: number): TemporalTarget => ({
+  namespace: 'default',
+  connection: { address: `127.0.0.1:${port}` },
+});
+
+const CALL_ATTEMPTS_MAX = 3;
+
+/**
+ * A connection that is made when first used, and again after every outage. Its calls are tried three
+ * times with short pauses: the SDK's default takes 20 s against a dead server, and 39 s for a body
+ * that can never fit.
+ */
+export function lazyConnection(target: TemporalTarget): Connection {
+  return Connection.lazy({
+    ...(target.connection as ConnectionOptions),
+    interceptors: [
+      makeGrpcRetryInterceptor({
+        retryableDecider: (attempt, status) =>
+          attempt < CALL_ATTEMPTS_MAX &&
+          isRetryableError(status) &&
+          !/larger than max/.test(status.details ?? ''),
+        delayFunction: () => 50 + Math.random() * 150,
+      }),
+    ],
+  });
+}
+
+const HEALTH_DEADLINE_MS = 1_000;
+
+/**
+ * Resolves when the server answers that it serves.
+ * @throws TidegateError `temporal_unavailable`.
+ */
+export async function pingTemporal(connection: Connection): Promise<void> {
+  try {
+    await connection.withDeadline(Date.now() + HEALTH_DEADLINE_MS, () =>
+      connection.healthService.check({
+        service: 'temporal.api.workflowservice.v1.WorkflowService',
+      }),
+    );
+  } catch (error) {
+    throw new TidegateError(
+      'temporal_unavailable',
+      `Temporal does not answer: ${messageOf(error)}. Accepted events wait in the journal.`,
+      { cause: error },
+    );
+  }
+}
+
+const INDEXED_VALUE_TYPE_KEYWORD = 2;
+
+/**
+ * Registers the search attributes where they are missing. Temporal Cloud does not allow this call:
+ * there, an administrator adds them (docs/operating/temporal.md), and the check says which are missing.
+ *
+ * @throws TidegateError `config_invalid` when one exists with another type, or cannot be added.
+ */
+export async function ensureSearchAttributes(
+  connection: Connection,
+  namespace: string,
+): Promise<void> {
+  const names = Object.values(SEARCH_ATTRIBUTES);
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({
+      namespace,
+    });
+    const wrong = names.filter(
+      (name) =>
+        (customAttributes[name] ?? INDEXED_VALUE_TYPE_KEYWORD) !== INDEXED_VALUE_TYPE_KEYWORD,
+    );
+    if (wrong.length > 0) {
+      throw new TidegateError(
+        'config_invalid',
+        `The Temporal namespace ${namespace} has the search attributes ${wrong.join(', ')} with another type than Keyword. Use another namespace.`,
+      );
+    }
+    const missing = names.filter((name) => customAttributes[name] === undefined);
+    if (missing.length === 0) return;
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(
+        missing.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]),
+      ),
+    });
+  } catch (error) {
+    if (TidegateError.is(error)) throw error;
+    throw new TidegateError(
+      'config_invalid',
+      `Cannot register the search attributes ${names.join(', ')} (Keyword) in the Temporal namespace ${namespace}: ${messageOf(error)}. Add them by hand.`,
+      { cause: error },
+    );
+  }
+}

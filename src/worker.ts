@@ -1,0 +1,136 @@
+/**
+ * `tidegate/worker`: runs flows and the operations of connectors. As a process it is `tidegate
+ * worker`; in the process of `tidegate dev` it shares the embedded journal.
+ */
+import { fileURLToPath } from 'node:url';
+import {
+  bundleWorkflowCode,
+  type LogLevel,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
+import { operationActivities } from './activities/run-operation.ts';
+import type { Journal } from './journal/journal.ts';
+import type { BoundConnector } from './model/connector.ts';
+import { TASK_QUEUE } from './model/protocol.ts';
+import type { Logger } from './telemetry.ts';
+import type { TemporalTarget } from './temporal.ts';
+
+export interface WorkerOptions {
+  readonly temporal: TemporalTarget;
+  readonly journal: Journal;
+  readonly connectors: readonly BoundConnector[];
+  /** What {@link bundleFlows} gave. */
+  readonly bundle: { readonly code: string };
+  readonly logger: Logger;
+  readonly taskQueue?: string;
+}
+
+export interface RunningWorker {
+  /** Settles when the worker has ended; rejects when it failed. */
+  readonly ended: Promise<void>;
+  /** Finishes what is in hand, within ten seconds. */
+  stop(): Promise<void>;
+}
+
+/** Starts a worker; resolves when it polls. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const connection = await NativeConnection.connect(options.temporal.connection);
+  const worker = await Worker.create({
+    connection,
+    namespace: options.temporal.namespace,
+    taskQueue: options.taskQueue ?? TASK_QUEUE,
+    workflowBundle: options.bundle,
+    activities: {
+      ...options.journal.activities,
+      ...operationActivities(options.connectors, { logger: options.logger }),
+    },
+    // A run's history is short and its workflow small; the cache is bounded by memory.
+    maxConcurrentActivityTaskExecutions: 200,
+    maxConcurrentLocalActivityExecutions: 200,
+    shutdownGraceTime: '5 seconds',
+    shutdownForceTime: '10 seconds',
+  });
+  const ended = worker.run().finally(() => connection.close());
+  return {
+    ended,
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended;
+    },
+  };
+}
+
+/**
+ * The flows of a project as one bundle for Temporal's workflow sandbox.
+ *
+ * @param flowsPath the project's `flows/index.ts`.
+ */
+export const bundleFlows = (
+  flowsPath: string,
+  logger: Logger,
+): Promise<{ readonly code: string }> =>
+  bundleWorkflowCode({
+    workflowsPath: flowsPath,
+    webpackConfigHook: (config) => ({
+      ...config,
+      resolve: {
+        ...config.resolve,
+        // From a checkout, `tidegate/flow` is its source; from npm, the condition does not exist.
+        conditionNames: [
+          ...(isFromSource() ? ['tidegate-source'] : []),
+          'node',
+          'import',
+          'default',
+        ],
+      },
+    }),
+    logger: bundleLogger(logger),
+  });
+
+const isFromSource = (): boolean => fileURLToPath(import.meta.url).endsWith('.ts');
+
+const bundleLogger = (logger: Logger) => {
+  const log = (level: LogLevel, message: string): void => {
+    if (level === 'ERROR') logger.error(message);
+    else if (level === 'WARN') logger.warn(message);
+    else logger.debug(message);
+  };
+  return {
+    log,
+    trace: (message: string) => log('TRACE', message),
+    debug: (message: string) => log('DEBUG', message),
+    info: (message: string) => log('INFO', message),
+    warn: (message: string) => log('WARN', message),
+    error: (message: string) => log('ERROR', message),
+  };
+};
+
+/** Sends what the SDK and its core log to our logger. Once per process, before the first worker. */
+export function installTemporalRuntime(logger: Logger): void {
+  Runtime.install({
+    logger: {
+      ...bundleLogger(logger),
+      log: (level, message, meta) => {
+        const fields = meta === undefined ? {} : { temporal: loggable(meta) };
+        if (level === 'ERROR') logger.error(fields, message);
+        else if (level === 'WARN') logger.warn(fields, message);
+        else logger.debug(fields, message);
+      },
+    },
+    telemetryOptions: {
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} },
+    },
+    // The process decides about its end: the SDK's handler would leave Express running.
+    shutdownSignals: [],
+  });
+}
+
+const loggable = (meta: object): object =>
+  Object.fromEntries(
+    Object.entries(meta).filter(([key]) =>
+      ['workflowId', 'runId', 'workflowType', 'activityType', 'attempt', 'error'].includes(key),
+    ),
+  );

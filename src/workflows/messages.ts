@@ -1,0 +1,107 @@
+/** What comes to a run from outside: deliveries, decisions and questions. Handlers never throw. */
+import {
+  ApplicationFailure,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  log,
+  setHandler,
+} from '@temporalio/workflow';
+import type { Delivery } from '../model/event.ts';
+import {
+  DECIDE_UPDATE,
+  DECISION_ACTIONS,
+  DELIVER_SIGNAL,
+  type Decision,
+  type DecisionReceipt,
+  RUN_QUERY,
+  type RunView,
+} from '../model/protocol.ts';
+import type { RunScope } from './run-scope.ts';
+
+const deliverSignal = defineSignal<[readonly Delivery[]]>(DELIVER_SIGNAL);
+const decideUpdate = defineUpdate<DecisionReceipt, [Decision]>(DECIDE_UPDATE);
+const runQuery = defineQuery<RunView>(RUN_QUERY);
+
+/** Registers the handlers. All are synchronous: an asynchronous one would be lost at continue-as-new. */
+export function listen(scope: RunScope): void {
+  setHandler(deliverSignal, (batch) => {
+    scope.signals += 1;
+    if (isBatch(batch)) {
+      scope.duplicates += scope.inbox.accept(batch);
+      return;
+    }
+    // Anybody can send a signal from the Web UI; a bad one must not stop the run.
+    log.warn('ignored a deliver signal that is not a list of deliveries');
+  });
+  setHandler(decideUpdate, (decision) => decide(scope, decision), {
+    validator: (decision) => {
+      const problem = decisionProblem(scope, decision);
+      if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'run_not_waiting');
+    },
+  });
+  setHandler(runQuery, () => view(scope));
+}
+
+function decide(scope: RunScope, decision: Decision): DecisionReceipt {
+  if (decision.action === 'flush') {
+    scope.flushRequested = true;
+    return { parkId: '', action: 'flush' };
+  }
+  const parked = undecided(scope);
+  if (parked === undefined)
+    throw ApplicationFailure.nonRetryable('nothing waits', 'run_not_waiting');
+  parked.decision = decision;
+  return { parkId: parked.parkId, action: decision.action };
+}
+
+function decisionProblem(scope: RunScope, decision: Decision): string | undefined {
+  if (!DECISION_ACTIONS.includes(decision?.action)) {
+    return `a decision is one of ${DECISION_ACTIONS.join(', ')}`;
+  }
+  if (decision.action === 'flush') {
+    return scope.isCollecting ? undefined : 'no window is open that could be flushed';
+  }
+  return undecided(scope, decision.parkId) === undefined
+    ? 'the run does not wait for this decision'
+    : undefined;
+}
+
+/** The oldest park without a decision, or the one that is named. */
+const undecided = (scope: RunScope, parkId?: string) =>
+  scope.parked.find(
+    (parked) => parked.decision === undefined && (parkId === undefined || parked.parkId === parkId),
+  );
+
+function view(scope: RunScope): RunView {
+  const parked = undecided(scope);
+  return {
+    stage: scope.stage,
+    ...(scope.waitingFor === undefined ? {} : { waitingFor: scope.waitingFor }),
+    seenThrough: scope.inbox.seenThrough(),
+    inboxCount: scope.inbox.queued().length,
+    ...(parked === undefined
+      ? {}
+      : {
+          parked: {
+            parkId: parked.parkId,
+            step: parked.step,
+            errorClass: parked.errorClass,
+            reason: parked.reason,
+          },
+        }),
+  };
+}
+
+const isBatch = (batch: unknown): batch is readonly Delivery[] =>
+  Array.isArray(batch) && batch.every(isDelivery);
+
+function isDelivery(value: unknown): value is Delivery {
+  const { number, event } = (value ?? {}) as {
+    number?: unknown;
+    event?: { id?: unknown; type?: unknown };
+  };
+  return (
+    Number.isSafeInteger(number) && typeof event?.id === 'string' && typeof event.type === 'string'
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * The engine around a flow's body: what every run does, whatever the flow.
+ *
+ *   deliveries -> inbox -> window -> body -> settled in the journal -> next window, or the end
+ *
+ * A run is at any time in one phase; each phase decides the next one.
+ */
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+} from '@temporalio/workflow';
+import type { CarriedRun, RunInput, SettleRunInput } from '../model/protocol.ts';
+import { type FlowBody, runBody } from './body.ts';
+import { showStage, showStory } from './details.ts';
+import { createInbox } from './inbox.ts';
+import { journal } from './journal.ts';
+import { type EdgeTime, edgeEndsAt, suppress } from './leading-edge.ts';
+import { listen } from './messages.ts';
+import { createScope, isGrown, type OpenWindow, type RunScope } from './run-scope.ts';
+import { carriedWindow, carryWindow, openedWindow } from './window-state.ts';
+
+type Phase =
+  | { readonly kind: 'between'; readonly followsLeadingEdge: boolean }
+  | { readonly kind: 'window'; readonly window: OpenWindow }
+  | { readonly kind: 'edge'; readonly time: EdgeTime }
+  | { readonly kind: 'continue'; readonly carried: Omit<CarriedRun, 'seenThrough' | 'inbox'> }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/** Runs a flow: the whole life of one Temporal execution of a run. */
+export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown> {
+  const { carried } = input;
+  const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox));
+  listen(scope);
+  if (carried === undefined) await open(scope);
+  else showStage(scope, 'running', 'continued as new');
+
+  let phase = firstPhase(carried);
+  try {
+    for (;;) {
+      switch (phase.kind) {
+        case 'between':
+          if (scope.inbox.peek() === undefined) return scope.lastResult;
+          phase = nextWindow(scope, phase.followsLeadingEdge);
+          break;
+        case 'window':
+          phase = await workOn(scope, phase.window, body);
+          break;
+        case 'edge':
+          phase = await waitOutEdge(scope, phase.time);
+          break;
+        case 'continue':
+          return await continueRun(scope, phase.carried);
+        case 'failed':
+          throw ApplicationFailure.nonRetryable(phase.reason, 'run_aborted');
+        default:
+          phase satisfies never;
+      }
+    }
+  } catch (error) {
+    if (isCancellation(error)) await settleCancelled(scope);
+    throw error;
+  }
+}
+
+function firstPhase(carried: CarriedRun | undefined): Phase {
+  if (carried?.window !== undefined) {
+    return { kind: 'window', window: carriedWindow(carried.window) };
+  }
+  if (carried?.edgeTime !== undefined) {
+    return { kind: 'edge', time: carried.edgeTime as EdgeTime };
+  }
+  return { kind: 'between', followsLeadingEdge: false };
+}
+
+/** Asks the journal what of this key is settled: a late repeat of a delivery must not start it anew. */
+async function open(scope: RunScope): Promise<void> {
+  await condition(() => scope.inbox.peek() !== undefined);
+  const { settledThrough } = await journal['journal.open']({
+    run: scope.input.run,
+    workflowRunId: scope.workflowRunId,
+    firstNumber: scope.inbox.peek()?.number ?? 1,
+  });
+  scope.inbox.dropThrough(settledThrough);
+}
+
+function nextWindow(scope: RunScope, followsLeadingEdge: boolean): Phase {
+  if (isGrown(scope)) return { kind: 'continue', carried: {} };
+  const first = scope.inbox.take();
+  if (first === undefined) return { kind: 'between', followsLeadingEdge };
+  const { event } = first;
+  if (scope.windowsOpened > 0 || scope.input.carried !== undefined) {
+    showStory(event.source, event.correlationid);
+  }
+  scope.windowsOpened += 1;
+  return { kind: 'window', window: openedWindow(first, followsLeadingEdge) };
+}
+
+async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Promise<Phase> {
+  const end = await runBody(scope, window, body);
+  if (end.kind === 'waiting') {
+    return { kind: 'continue', carried: { window: carryWindow(window, end.waiting) } };
+  }
+  showStage(scope, 'settling', end.outcome);
+  await settle(scope, {
+    through: window.takenThrough,
+    outcome: end.outcome,
+    ...(end.reason === undefined ? {} : { reason: end.reason }),
+    ...(end.result === undefined ? {} : { result: end.result }),
+    ...(window.summary === undefined ? {} : { window: window.summary }),
+  });
+  scope.lastResult = end.result ?? null;
+  scope.window = undefined;
+  if (window.edgeTime !== undefined) return { kind: 'edge', time: window.edgeTime };
+  if (end.outcome === 'aborted' && scope.inbox.peek() === undefined) {
+    return { kind: 'failed', reason: end.reason ?? 'aborted' };
+  }
+  return { kind: 'between', followsLeadingEdge: false };
+}
+
+/** The quiet time after a leading edge: suppresses what comes, or waits for what opens a next window. */
+async function waitOutEdge(scope: RunScope, from: EdgeTime): Promise<Phase> {
+  if (from.edge === 'both') {
+    const waitMs = edgeEndsAt(from) - Date.now();
+    showStage(scope, 'waiting', 'quiet time after a leading edge; an event opens one more window');
+    const isFollowed =
+      waitMs > 0 &&
+      (await condition(() => scope.inbox.peek() !== undefined, waitMs, {
+        summary: `quiet time of ${scope.input.key}`,
+      }));
+    return { kind: 'between', followsLeadingEdge: isFollowed };
+  }
+  let time = from;
+  scope.inbox.collectWith(({ number }) => {
+    const next = suppress(time, number, Date.now());
+    time = next ?? time;
+    return next !== undefined;
+  });
+  try {
+    for (;;) {
+      const waitMs = edgeEndsAt(time) - Date.now();
+      if (waitMs <= 0) break;
+      if (isGrown(scope)) return { kind: 'continue', carried: { edgeTime: time } };
+      showStage(scope, 'waiting', 'quiet time after a leading edge; events are suppressed');
+      await condition(() => isGrown(scope), waitMs, {
+        summary: `quiet time of ${scope.input.key}`,
+      });
+    }
+  } finally {
+    scope.inbox.collectWith(undefined);
+  }
+  if (time.suppressedThrough !== undefined) {
+    await settle(scope, {
+      through: time.suppressedThrough,
+      outcome: 'suppressed',
+      reason: 'came in the quiet time after a leading edge',
+    });
+  }
+  return { kind: 'between', followsLeadingEdge: false };
+}
+
+const settle = (
+  scope: RunScope,
+  settlement: Omit<SettleRunInput, 'run' | 'workflowRunId'>,
+): Promise<void> =>
+  journal['journal.settle']({
+    run: scope.input.run,
+    workflowRunId: scope.workflowRunId,
+    ...settlement,
+  });
+
+const settleCancelled = (scope: RunScope): Promise<void> =>
+  CancellationScope.nonCancellable(() =>
+    settle(scope, {
+      through: scope.inbox.seenThrough(),
+      outcome: 'cancelled',
+      reason: 'the workflow was cancelled',
+    }),
+  );
+
+function continueRun(
+  scope: RunScope,
+  carried: Omit<CarriedRun, 'seenThrough' | 'inbox'>,
+): Promise<never> {
+  const { run, flow, tenant, key } = scope.input;
+  return continueAsNew<(input: RunInput) => Promise<unknown>>({
+    run,
+    flow,
+    tenant,
+    key,
+    carried: { seenThrough: scope.inbox.seenThrough(), inbox: scope.inbox.queued(), ...carried },
+  });
+}

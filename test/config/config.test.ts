@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import fc from 'fast-check';
+import { readConfig, withEnvFile } from '../../src/config.ts';
+import { TidegateError } from '../../src/model/error.ts';
+
+const TOKEN = 'a-token-of-some-length';
+
+function problemsOf(environment: Record<string, string>): { variables: string[]; message: string } {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    assert.ok(TidegateError.is(error, 'config_invalid'));
+    const problems = error.details.problems as readonly { readonly variable: string }[];
+    return { variables: problems.map(({ variable }) => variable), message: error.message };
+  }
+  assert.fail('the configuration was accepted');
+}
+
+describe('configuration', () => {
+  it('needs nothing to be set', () => {
+    const { directory, ...config } = readConfig({});
+    assert.deepEqual(config, {
+      port: 3000,
+      host: '127.0.0.1',
+      temporalPort: 7233,
+      temporalUiPort: 8233,
+      externalTemporal: false,
+      logLevel: 'info',
+    });
+    assert.ok(isAbsolute(directory) && directory.endsWith('.tidegate'));
+  });
+
+  it('takes an empty variable as unset', () => {
+    assert.equal(readConfig({ PORT: '', TIDEGATE_TOKEN: '', TEMPORAL_ADDRESS: '' }).port, 3000);
+    assert.equal(readConfig({ TEMPORAL_ADDRESS: '' }).externalTemporal, false);
+  });
+
+  it('reports every problem at once, each with its variable', () => {
+    const { variables, message } = problemsOf({
+      PORT: 'http',
+      TEMPORAL_PORT: '70000',
+      LOG_LEVEL: 'loud',
+      HOST: '0.0.0.0',
+      DATABASE_URL: 'mysql://u:hunter2@db/x',
+    });
+    assert.deepEqual(variables.sort(), [
+      'DATABASE_URL',
+      'LOG_LEVEL',
+      'PORT',
+      'TEMPORAL_PORT',
+      'TIDEGATE_TOKEN',
+    ]);
+    assert.match(message, /PORT must be a whole number from 0 to 65535, got "http"/);
+    assert.match(message, /LOG_LEVEL must be one of fatal, error, warn/);
+    assert.match(message, /TIDEGATE_TOKEN must be set because HOST=0\.0\.0\.0 can be reached/);
+  });
+
+  it('never repeats the value of a secret', () => {
+    const { message } = problemsOf({
+      TIDEGATE_TOKEN: 'hunter2 hunter2',
+      DATABASE_URL: 'mysql://user:hunter2@db/x',
+    });
+    assert.doesNotMatch(message, /hunter2/);
+  });
+
+  it('asks for a long token where others can reach the server', () => {
+    assert.deepEqual(problemsOf({ HOST: '192.168.1.5' }).variables, ['TIDEGATE_TOKEN']);
+    assert.deepEqual(problemsOf({ HOST: '0.0.0.0', TIDEGATE_TOKEN: 'short' }).variables, [
+      'TIDEGATE_TOKEN',
+    ]);
+    assert.equal(readConfig({ HOST: '0.0.0.0', TIDEGATE_TOKEN: TOKEN }).token, TOKEN);
+    for (const host of ['localhost', '::1', '127.0.0.2']) readConfig({ HOST: host });
+  });
+
+  it('refuses one port for two servers of the development engine', () => {
+    assert.deepEqual(problemsOf({ PORT: '7233' }).variables, ['TEMPORAL_PORT']);
+    assert.deepEqual(problemsOf({ TEMPORAL_UI_PORT: '3000' }).variables, ['TEMPORAL_UI_PORT']);
+    readConfig({ PORT: '7233', TEMPORAL_ADDRESS: 'temporal.internal:7233' });
+  });
+
+  it('notes a Temporal of its own by each of its variables', () => {
+    for (const name of ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE']) {
+      assert.equal(readConfig({ [name]: 'x' }).externalTemporal, true, name);
+    }
+  });
+
+  it('takes every port number and no other text', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 65_535 }), (port) => {
+        if (port === 7233 || port === 8233) return;
+        assert.equal(readConfig({ PORT: String(port) }).port, port);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (text) => {
+        if (/^\d{1,5}$/.test(text)) return;
+        assert.deepEqual(problemsOf({ PORT: text }).variables, ['PORT']);
+      }),
+    );
+  });
+});
+
+describe('the .env file', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'tidegate-env-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  it('adds variables, and the environment wins over it', () => {
+    writeFileSync(join(directory, '.env'), 'PORT=4000\n# a comment\nLOG_LEVEL="debug"\n');
+    const config = readConfig(withEnvFile(directory, { PORT: '5000' }));
+    assert.equal(config.port, 5000);
+    assert.equal(config.logLevel, 'debug');
+  });
+
+  it('may be missing', () => {
+    const environment = { PORT: '5000' };
+    assert.equal(withEnvFile(directory, environment), environment);
+  });
+});

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { type Journal, LANES } from '../../src/journal/journal.ts';
+import { runLane } from '../../src/journal/lanes.ts';
+import { onBothDatabases } from './both-databases.ts';
+import { ALL_LANES, freshRun, oneTo, unique } from './entries.ts';
+
+const LONG_MS = 600_000;
+
+describe('the lane of a run', () => {
+  it('is one of the lanes and never changes', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (run) => {
+        assert.ok(ALL_LANES.includes(runLane(run)));
+      }),
+    );
+    // Stored with each run: a different hash would leave runs of two versions in different lanes.
+    assert.deepEqual(
+      ['', 'a', 'digest:acme:deal-1', 'digest:acme:取引'].map(runLane),
+      [5, 44, 11, 10],
+    );
+  });
+
+  it('spreads runs over all lanes', () => {
+    const lanes = new Set(oneTo(2_000).map((key) => runLane(`digest:acme:deal-${key}`)));
+    assert.equal(lanes.size, LANES);
+  });
+});
+
+onBothDatabases('leasing lanes', ({ fresh }) => {
+  let journal: Journal;
+  before(async () => {
+    journal = await fresh();
+  });
+  const [first, second] = ['first', 'second'] as const;
+  afterEach(async () => {
+    await journal.releaseLanes(first);
+    await journal.releaseLanes(second);
+  });
+
+  it('gives every lane to one holder, who keeps them by renewing', async () => {
+    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), ALL_LANES);
+    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), []);
+    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), ALL_LANES);
+  });
+
+  it('divides the lanes between holders who ask at the same time', async () => {
+    const [mine, yours] = await Promise.all([
+      journal.leaseLanes(first, LONG_MS),
+      journal.leaseLanes(second, LONG_MS),
+    ]);
+    assert.deepEqual(
+      [...mine, ...yours].sort((a, b) => a - b),
+      ALL_LANES,
+    );
+  });
+
+  it('gives released lanes to the next who asks', async () => {
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.releaseLanes(first);
+    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), ALL_LANES);
+  });
+
+  it('lets another take over the lanes of a holder who stopped renewing', async () => {
+    await journal.leaseLanes(first, 30);
+    const deadline = Date.now() + 10_000;
+    let taken = await journal.leaseLanes(second, LONG_MS);
+    while (taken.length === 0 && Date.now() < deadline) {
+      await sleep(10);
+      taken = await journal.leaseLanes(second, LONG_MS);
+    }
+    assert.deepEqual(taken, ALL_LANES);
+    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), []);
+  });
+
+  it('takes a note that deliveries were sent only from the holder of their lane', async () => {
+    const { run, entry } = freshRun();
+    await journal.append(oneTo(3).map(() => entry()));
+    const sentThrough = async () => (await journal.findRun(run))?.sentThrough;
+    await journal.markSent(first, [{ run, through: 1 }]);
+    assert.equal(await sentThrough(), 0);
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.markSent(first, [
+      { run, through: 2 },
+      { run, through: 1 },
+    ]);
+    assert.equal(await sentThrough(), 2);
+    await journal.markSent(first, [{ run, through: 1 }]);
+    assert.equal(await sentThrough(), 2);
+    await journal.releaseLanes(first);
+    await journal.leaseLanes(second, LONG_MS);
+    await journal.markSent(first, [{ run, through: 3 }]);
+    assert.equal(await sentThrough(), 2);
+    await journal.markSent(second, [{ run, through: 3 }]);
+    assert.equal(await sentThrough(), 3);
+  });
+
+  it('lists the runs with deliveries to send, the longest waiting first', async () => {
+    const runs = oneTo(4).map(() => freshRun(unique('flow').replace('-', '_')));
+    for (const { entry } of runs) await journal.append([entry(), entry()]);
+    await journal.leaseLanes(first, LONG_MS);
+    const pending = async (lanes = ALL_LANES, limit = 10) =>
+      (await journal.pendingRuns(lanes, limit)).map(({ run }) =>
+        runs.findIndex((of) => of.run === run),
+      );
+    assert.deepEqual(await pending(), [0, 1, 2, 3]);
+    assert.deepEqual(await pending(ALL_LANES, 2), [0, 1]);
+    assert.deepEqual(await pending([]), []);
+
+    const [one, two, three] = runs;
+    assert.ok(one !== undefined && two !== undefined && three !== undefined);
+    assert.ok((await pending([runLane(three.run)])).includes(2));
+    const others = ALL_LANES.filter((lane) => lane !== runLane(three.run));
+    assert.ok(!(await pending(others)).includes(2));
+
+    await journal.append([one.entry()]);
+    await journal.markSent(first, [
+      // Its third event came last of all.
+      { run: one.run, through: 2 },
+      { run: two.run, through: 2 },
+    ]);
+    assert.deepEqual(await pending(), [2, 3, 0]);
+    const backlog = await journal.backlog();
+    assert.equal(backlog.runs, 3);
+    assert.ok(backlog.oldestAgeMs >= 0);
+  });
+
+  it('notes why deliveries could not be sent until they are', async () => {
+    const { run, entry } = freshRun();
+    await journal.append([entry()]);
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.markDispatchFailed(run, 'Temporal said \0 no');
+    assert.equal((await journal.findRun(run))?.dispatchError, 'Temporal said \ufffd no');
+    await journal.markSent(first, [{ run, through: 1 }]);
+    assert.equal((await journal.findRun(run))?.dispatchError, undefined);
+  });
+});

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { Client } from '@temporalio/client';
+import type { Journal } from '../../src/journal/journal.ts';
+import { openJournal } from '../../src/journal/open.ts';
+import { flowRegistry } from '../../src/model/flow-registry.ts';
+import { makeRunId, type RunId } from '../../src/model/run.ts';
+import type { OperatorOptions } from '../../src/operator/router.ts';
+import { temporalRunOperations } from '../../src/operator/run-operations.ts';
+import { createLogger } from '../../src/telemetry.ts';
+import { lazyConnection, localTemporal } from '../../src/temporal.ts';
+import { testEvent } from '../support/events.ts';
+import { type Answer, type OperatorServer, startOperator } from './fixtures/server.ts';
+
+const dealDigest = Object.assign(async () => undefined, {
+  head: {
+    on: ['deal.stage_changed'],
+    key: () => 'd-1',
+    where: () => true,
+    owner: 'revops',
+    runbook: 'docs/runbooks/deal-digest.md',
+  },
+});
+
+describe('the operator API', () => {
+  const connection = lazyConnection(localTemporal(1));
+  let journal: Journal;
+  let options: OperatorOptions;
+  let server: OperatorServer;
+
+  before(async function () {
+    this.timeout(60_000);
+    journal = await openJournal({});
+    options = {
+      journal,
+      flows: flowRegistry({ dealDigest }),
+      connectors: [],
+      runs: temporalRunOperations(new Client({ connection })),
+      temporalUiUrl: 'http://127.0.0.1:8233/',
+      namespace: 'default',
+      logger: createLogger({ level: 'silent' }),
+    };
+    server = await startOperator(options);
+  });
+  after(async () => {
+    await server?.stop();
+    await journal?.close();
+    await connection.close();
+  });
+
+  /** A settled window of three deal changes, with one duplicate of the last. */
+  async function settledDeal(key: string): Promise<RunId> {
+    const run = makeRunId({ flow: 'dealDigest', tenant: 'acme', key });
+    const entries = [1, 2, 3].map((number) => ({
+      event: testEvent({
+        id: `${key}-${number}`,
+        type: 'deal.stage_changed',
+        source: 'crm',
+        tenantid: 'acme',
+        correlationid: key,
+        data: { number },
+      }),
+      status: 'accepted' as const,
+      deliveries: [{ flow: 'dealDigest', key, run }],
+    }));
+    await journal.append(entries);
+    await journal.append(entries.slice(-1));
+    await journal.activities['journal.open']({ run, workflowRunId: 'exec/1', firstNumber: 1 });
+    await journal.activities['journal.settle']({
+      run,
+      workflowRunId: 'exec/1',
+      through: 3,
+      outcome: 'completed',
+      window: { count: 3, closedBy: 'quiet', firstAt: 1, lastAt: 2 },
+    });
+    return run;
+  }
+
+  it('lists events by every filter, page by page', async () => {
+    const key = randomUUID();
+    await settledDeal(key);
+    const first = await server.call(
+      `/events?correlationId=${key}&tenant=acme&type=deal.stage_changed&source=crm&status=accepted&limit=2`,
+    );
+    assert.equal(first.status, 200);
+    assert.equal(first.body.rows.length, 2);
+    const rest = await server.call(`/events?correlationId=${key}&limit=2&after=${first.body.next}`);
+    assert.equal(rest.body.rows.length, 1);
+    assert.equal(rest.body.next, undefined);
+    const ids = [...first.body.rows, ...rest.body.rows].map((row) => row.event.id);
+    assert.deepEqual(ids.sort(), [`${key}-1`, `${key}-2`, `${key}-3`]);
+    assert.deepEqual(
+      (await server.call(`/events?tenant=other&correlationId=${key}`)).body.rows,
+      [],
+    );
+  });
+
+  it('refuses a filter it does not have instead of ignoring it', async () => {
+    for (const query of ['tennant=acme', 'limit=0', 'limit=x', 'type=a&type=b', 'after=nonsense']) {
+      assertProblem(await server.call(`/events?${query}`), 400, 'query_invalid');
+    }
+  });
+
+  it('shows one event with its deliveries and what became of them', async () => {
+    const key = randomUUID();
+    const run = await settledDeal(key);
+    const { body } = await server.call(`/events/${key}-3?tenant=acme&source=crm`);
+    assert.equal(body.rows[0].duplicates, 1);
+    assert.equal(body.rows[0].deliveries[0].run, run);
+    assert.equal(body.rows[0].deliveries[0].settlement.outcome, 'completed');
+    assertProblem(await server.call(`/events/${key}-4`), 404, 'event_not_found');
+    assertProblem(await server.call(`/events/${key}-3?source=erp`), 404, 'event_not_found');
+  });
+
+  it('tells a story in time order, in sentences', async () => {
+    const key = `ключ/${randomUUID()}`;
+    const run = await settledDeal(key);
+    const { body } = await server.call(`/trace/${encodeURIComponent(key)}`);
+    assert.equal(body.truncated, false);
+    const what = body.steps.map((step: { what: string }) => step.what);
+    assert.deepEqual(what, ['received', 'received', 'received', 'opened', 'settled']);
+    const times = body.steps.map(({ at }: { at: string }) => Date.parse(at));
+    assert.deepEqual(
+      times,
+      times.toSorted((one: number, other: number) => one - other),
+    );
+    assert.equal(
+      body.steps.at(-1).text,
+      `${run} completed deliveries 1 to 3 in a window of 3, closed by quiet.`,
+    );
+    assert.match(body.steps[2].text, /was accepted and goes to .* It came once more/);
+    assert.match(
+      body.runs[0].links.history,
+      /^http:\/\/127\.0\.0\.1:8233\/namespaces\/default\/workflows\//,
+    );
+    assertProblem(await server.call('/trace/nobody'), 404, 'event_not_found');
+  });
+
+  it('shows a run with its settlements and where its history is', async () => {
+    const run = await settledDeal(`a/b c?${randomUUID()}`);
+    const { status, body } = await server.call(`/runs/${encodeURIComponent(run)}`);
+    assert.equal(status, 200);
+    assert.equal(body.run, run);
+    assert.equal(body.status, 'settled');
+    assert.equal(body.settlements[0].window.count, 3);
+    assert.equal(
+      body.links.history,
+      `http://127.0.0.1:8233/namespaces/default/workflows/${encodeURIComponent(run)}/exec%2F1/history`,
+    );
+    const list = await server.call('/runs?flow=dealDigest&status=settled&limit=1');
+    assert.equal(list.body.rows[0].links.self, `/api/v1/runs/${encodeURIComponent(run)}`);
+  });
+
+  it('shows an open run without its live view when Temporal is away', async () => {
+    const run = makeRunId({ flow: 'dealDigest', tenant: 'acme', key: randomUUID() });
+    await journal.append([accepted(run)]);
+    const { status, body } = await server.call(`/runs/${encodeURIComponent(run)}`);
+    assert.equal(status, 200);
+    assert.equal(body.status, 'open');
+    assert.equal('live' in body, false);
+  });
+
+  it('does not know runs that are not there or are not runs', async () => {
+    for (const path of ['/runs/a:b:c', '/runs/nonsense', '/runs/a:b:%00', '/runs/a:b:%F0%9F']) {
+      const answer = await server.call(path);
+      assert.equal(answer.status, 404, path);
+      assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
+    }
+  });
+
+  it('lists flows with their head', async () => {
+    const { body } = await server.call('/flows');
+    assert.deepEqual(body.rows, [
+      {
+        name: 'dealDigest',
+        on: ['deal.stage_changed'],
+        owner: 'revops',
+        runbook: 'docs/runbooks/deal-digest.md',
+        filtered: true,
+        keyed: true,
+      },
+    ]);
+  });
+
+  it('lists the outbox of one run', async () => {
+    const run = makeRunId({ flow: 'dealDigest', tenant: 'acme', key: randomUUID() });
+    const other = makeRunId({ flow: 'dealDigest', tenant: 'acme', key: randomUUID() });
+    for (const [index, of] of [run, run, other].entries()) {
+      await journal.recordOutbox({
+        idempotencyKey: `${run}-${index}`,
+        connector: 'slack',
+        operation: 'postMessage',
+        run: of,
+        input: { text: 'hello' },
+      });
+    }
+    const { body } = await server.call(`/outbox?run=${encodeURIComponent(run)}`);
+    assert.equal(body.rows.length, 2);
+    assert.deepEqual(body.rows[0].input, { text: 'hello' });
+  });
+
+  it('lists dead letters', async () => {
+    const id = randomUUID();
+    await journal.reject([
+      {
+        tenant: 'acme',
+        source: 'crm',
+        id,
+        code: 'unknown_type',
+        message: 'no contract',
+        body: '{}',
+      },
+    ]);
+    const { body } = await server.call('/dead-letters');
+    assert.ok(
+      body.rows.some(
+        (row: { kind: string; id?: string }) => row.kind === 'rejected' && row.id === id,
+      ),
+    );
+  });
+
+  it('answers an unknown address and a wrong method with a problem', async () => {
+    assertProblem(await server.call('/nowhere'), 404, 'not_found');
+    const wrong = await server.call('/events', { method: 'DELETE' });
+    assertProblem(wrong, 405, 'method_not_allowed');
+    assert.equal(wrong.headers.allow, 'GET, HEAD');
+    assertProblem(await server.call('/runs/a:b:c/decisions'), 405, 'method_not_allowed');
+  });
+
+  it('asks for the token on every address when there is one', async () => {
+    const guarded = await startOperator({ ...options, token: 'a-token-of-some-length' });
+    try {
+      for (const headers of [
+        {},
+        { authorization: 'Bearer wrong' },
+        { authorization: 'Basic eA==' },
+      ]) {
+        for (const path of ['/flows', '/nowhere', '/events']) {
+          const answer = await guarded.call(path, { headers });
+          assertProblem(answer, 401, 'unauthorized');
+          assert.equal(answer.headers['www-authenticate'], 'Bearer');
+        }
+      }
+      const headers = { authorization: 'Bearer a-token-of-some-length' };
+      assert.equal((await guarded.call('/flows', { headers })).status, 200);
+    } finally {
+      await guarded.stop();
+    }
+  });
+
+  it('refuses the names of other hosts while it listens on loopback', async () => {
+    for (const host of [
+      'evil.example',
+      'evil.example:3000',
+      '127.0.0.1.evil.example',
+      '10.0.0.1',
+    ]) {
+      assertProblem(await server.call('/flows', { headers: { host } }), 403, 'host_refused');
+    }
+    for (const host of ['localhost:3000', '127.0.0.1', '[::1]:3000', 'tidegate.localhost']) {
+      assert.equal((await server.call('/flows', { headers: { host } })).status, 200, host);
+    }
+    const open = await startOperator({
+      ...options,
+      host: '0.0.0.0',
+      token: 'a-token-of-some-length',
+    });
+    const headers = {
+      host: 'tidegate.acme.example',
+      authorization: 'Bearer a-token-of-some-length',
+    };
+    assert.equal((await open.call('/flows', { headers })).status, 200);
+    await open.stop();
+  });
+});
+
+function accepted(run: RunId) {
+  const key = run.split(':')[2] ?? '';
+  return {
+    event: testEvent({ id: randomUUID(), tenantid: 'acme', data: {} }),
+    status: 'accepted' as const,
+    deliveries: [{ flow: 'dealDigest', key, run }],
+  };
+}
+
+function assertProblem(answer: Answer, status: number, code: string): void {
+  assert.equal(answer.status, status);
+  assert.equal(answer.body.code, code);
+  assert.equal(answer.body.status, status);
+  assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8');
+}

@@ -1,0 +1,131 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '@temporalio/client';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { temporalDeliver } from '../../src/dispatch/deliver.ts';
+import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
+import type { Journal, RunRow } from '../../src/journal/journal.ts';
+import { openJournal } from '../../src/journal/open.ts';
+import type { Json, TidegateEvent } from '../../src/model/event.ts';
+import { type OperationCall, SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
+import { makeRunId, type RunId } from '../../src/model/run.ts';
+import { createLogger } from '../../src/telemetry.ts';
+import { ensureSearchAttributes } from '../../src/temporal.ts';
+import { until } from './wait.ts';
+
+export const silent = createLogger({ level: 'silent' });
+
+/** A Temporal dev server whose timers are exact to ten milliseconds. */
+export async function startTemporal(
+  extraArgs: readonly string[] = [],
+): Promise<TestWorkflowEnvironment> {
+  const env = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: {
+        type: 'existing-path',
+        path: process.env.TEMPORAL_CLI ?? join(homedir(), 'go/bin/temporal'),
+      },
+      log: { level: 'error', format: 'pretty' },
+      searchAttributes: Object.values(SEARCH_ATTRIBUTES).map((name) => ({ name, type: 'KEYWORD' })),
+      extraArgs: [
+        '--dynamic-config-value',
+        'history.timerProcessorMaxTimeShift="10ms"',
+        ...extraArgs,
+      ],
+    },
+  });
+  await ensureSearchAttributes(env.connection as never, 'default');
+  return env;
+}
+
+export type Operations = Readonly<Record<string, (call: OperationCall) => Promise<Json>>>;
+
+/** Journal, dispatcher, Temporal and a worker, real each, around the flows of a fixture. */
+export interface TestEngine {
+  readonly env: TestWorkflowEnvironment;
+  readonly client: Client;
+  readonly journal: Journal;
+  /** Accepts an event for a flow, as the ingress would. */
+  send(flow: string, key: string, event: TidegateEvent): Promise<void>;
+  run(flow: string, key: string): RunId;
+  /** The run's row once all its deliveries are settled. */
+  settled(run: RunId, deliveries: number): Promise<RunRow>;
+  row(run: RunId): Promise<RunRow | undefined>;
+  startWorker(): Promise<void>;
+  stopWorker(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startEngine(options: {
+  readonly flowsPath: string;
+  readonly operations: Operations;
+  readonly serverArgs?: readonly string[];
+}): Promise<TestEngine> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const env = await startTemporal(options.serverArgs);
+  const journal = await openJournal({});
+  const bundle = await bundleWorkflowCode({
+    workflowsPath: options.flowsPath,
+    logger: new DefaultLogger('ERROR'),
+    webpackConfigHook: (config) => ({
+      ...config,
+      resolve: {
+        ...config.resolve,
+        conditionNames: ['tidegate-source', 'node', 'import', 'default'],
+      },
+    }),
+  });
+  const client = new Client({ connection: env.connection });
+  const dispatcher: Dispatcher = createDispatcher({
+    journal,
+    logger: silent,
+    holder: 'test',
+    deliver: temporalDeliver(client, { summaryOf: () => undefined }),
+  });
+  dispatcher.start();
+
+  let worker: Worker | undefined;
+  let running: Promise<void> = Promise.resolve();
+  const engine: TestEngine = {
+    env,
+    client,
+    journal,
+    run: (flow, key) => makeRunId({ flow, tenant: 'default', key }),
+    async send(flow, key, event) {
+      const target = { flow, key, run: engine.run(flow, key) };
+      const [result] = await journal.append([{ event, status: 'accepted', deliveries: [target] }]);
+      if (result?.status !== 'accepted') return;
+      dispatcher.offer(result.deliveries.map((numbered) => ({ target: numbered, event })));
+    },
+    row: (run) => journal.findRun(run),
+    settled: (run, deliveries) =>
+      until(`${deliveries} settled deliveries of ${run}`, async () => {
+        const row = await journal.findRun(run);
+        return row !== undefined && row.settledThrough >= deliveries && row;
+      }),
+    async startWorker() {
+      worker = await Worker.create({
+        connection: env.nativeConnection,
+        taskQueue: 'tidegate',
+        workflowBundle: bundle,
+        activities: { ...journal.activities, ...options.operations },
+        shutdownGraceTime: '1 second',
+        shutdownForceTime: '3 seconds',
+      });
+      running = worker.run();
+    },
+    async stopWorker() {
+      worker?.shutdown();
+      await running;
+    },
+    async stop() {
+      await dispatcher.stop();
+      await engine.stopWorker();
+      await journal.close();
+      await env.teardown();
+    },
+  };
+  await engine.startWorker();
+  return engine;
+}
