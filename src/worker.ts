@@ -45,7 +45,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     workflowBundle: options.bundle,
     activities: {
       ...options.journal.activities,
-      ...operationActivities(options.connectors, { logger: options.logger }),
+      ...operationActivities(options.connectors, {
+        logger: options.logger,
+        now: Date.now,
+        random: Math.random,
+      }),
     },
     // A run's history is short and its workflow small; the cache is bounded by memory.
     maxConcurrentActivityTaskExecutions: 200,

@@ -31,7 +31,7 @@ export const crmConnector = defineConnector({
     },
   },
   fake: {
-    getDeal: async ({ id }) => ({ id, name: `Deal ${id}`, stage: 'negotiation' }),
+    getDeal: async ({ id }) => ({ id, name: `Deal ${id}`, stage: 'won' }),
   },
 });
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { SetupError, root } from './step.mjs';
+import { root, SetupError } from './step.mjs';
 
 /** Throws unless this Node is at least what package.json asks for in `engines`. */
 export function checkNode(version = process.versions.node) {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { SetupError, root, runStep } from './step.mjs';
+import { root, runStep, SetupError } from './step.mjs';
 
 /** Runs `npm ci`, unless node_modules already holds what package-lock.json asks for. */
 export async function installPackages() {

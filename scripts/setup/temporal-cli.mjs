@@ -13,7 +13,7 @@ import {
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SetupError, runStep, say } from './step.mjs';
+import { runStep, SetupError, say } from './step.mjs';
 
 // The newest tag that `go install` takes: later ones carry a replace directive.
 const goPackage = 'github.com/temporalio/cli/cmd/temporal@v1.5.1';

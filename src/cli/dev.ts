@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Config, readConfig, withEnvFile } from '../config.ts';
-import { bindConnectors } from '../connectors/index.ts';
+import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';

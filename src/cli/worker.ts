@@ -1,5 +1,5 @@
 import { readConfig, withEnvFile } from '../config.ts';
-import { bindConnectors } from '../connectors/index.ts';
+import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { openJournal } from '../journal/open.ts';
 import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';

@@ -86,18 +86,18 @@ function bindLive(
   { config, secrets }: { readonly config: unknown; readonly secrets: readonly string[] },
   { fetch = globalThis.fetch }: BindOptions,
 ): BoundConnector {
-  return bind(connector, { mode: 'live', operations: connector.operations, secrets }, (
-    { options },
-    input,
-    call,
-  ) => {
-    const idempotencyKey = wireKey(call.idempotencyKey);
-    const { attempt, tenant, correlationId, signal } = call;
-    const context = { config, idempotencyKey, attempt, tenant, correlationId, signal };
-    const request = { fetch, connector: connector.name, config, idempotencyKey, signal, secrets };
-    // The configuration is of the schema's type: defineConnector tied the two together.
-    return options.run(input, { ...context, fetch: callFetch(request) } as never);
-  });
+  return bind(
+    connector,
+    { mode: 'live', operations: connector.operations, secrets },
+    ({ options }, input, call) => {
+      const idempotencyKey = wireKey(call.idempotencyKey);
+      const { attempt, tenant, correlationId, signal } = call;
+      const context = { config, idempotencyKey, attempt, tenant, correlationId, signal };
+      const request = { fetch, connector: connector.name, config, idempotencyKey, signal, secrets };
+      // The configuration is of the schema's type: defineConnector tied the two together.
+      return options.run(input, { ...context, fetch: callFetch(request) } as never);
+    },
+  );
 }
 
 function bindFake(connector: Connector, journal: Outbox): BoundConnector {
@@ -107,28 +107,31 @@ function bindFake(connector: Connector, journal: Outbox): BoundConnector {
       ([name, options]) => [name, { ...options, repeatable: true }] as const,
     ),
   );
-  return bind(connector, { mode: 'fake', operations, secrets: [] }, async (
-    { name, options },
-    input,
-    call,
-  ) => {
-    // The fake first: what it refuses is not sent.
-    const result = await fakeOf(connector, name)?.(input, call);
-    if (options.effect === 'write') {
-      const { idempotencyKey, run } = call;
-      await journal.recordOutbox({
-        idempotencyKey,
-        connector: connector.name,
-        operation: name,
-        run,
-        input,
-      });
-    }
-    return result;
-  });
+  return bind(
+    connector,
+    { mode: 'fake', operations, secrets: [] },
+    async ({ name, options }, input, call) => {
+      // The fake first: what it refuses is not sent.
+      const result = await fakeOf(connector, name)?.(input, call);
+      if (options.effect === 'write') {
+        const { idempotencyKey, run } = call;
+        await journal.recordOutbox({
+          idempotencyKey,
+          connector: connector.name,
+          operation: name,
+          run,
+          input,
+        });
+      }
+      return result;
+    },
+  );
 }
 
-const fakeOf = ({ fake }: Connector, operation: string): FakeOperation<never, unknown> | undefined =>
+const fakeOf = (
+  { fake }: Connector,
+  operation: string,
+): FakeOperation<never, unknown> | undefined =>
   fake !== undefined && Object.hasOwn(fake, operation) ? fake[operation] : undefined;
 
 function bind(
@@ -199,14 +202,9 @@ function describe(error: unknown): string {
   return plain ? messageOf(error) : `${error.name}: ${messageOf(error)}`;
 }
 
-function missingFakes(
-  connector: Connector,
-  required: readonly string[],
-): readonly ConfigProblem[] {
+function missingFakes(connector: Connector, required: readonly string[]): readonly ConfigProblem[] {
   return Object.entries(connector.operations)
-    .filter(
-      ([name, { effect }]) => effect === 'read' && fakeOf(connector, name) === undefined,
-    )
+    .filter(([name, { effect }]) => effect === 'read' && fakeOf(connector, name) === undefined)
     .map(([name]) => ({
       variable: required.join(', '),
       problem: `is missing, and the read ${connector.name}.${name} has no fake to run against: set the variable, or add fake.${name} to the connector`,

@@ -17,11 +17,6 @@ export type FakeOperation<Input, Output> = (
   call: BoundCall,
 ) => Output | Promise<Output>;
 
-/** `Extract` keeps TypeScript from inferring the operations from their fakes. */
-type FakeOperations<Inputs, Outputs extends Keyed<Inputs>> = {
-  readonly [Key in Extract<keyof Inputs, string>]?: FakeOperation<Inputs[Key], Outputs[Key]>;
-};
-
 /** A connector of any configuration and operations, as the worker takes it. */
 export interface Connector {
   readonly name: string;
@@ -29,15 +24,17 @@ export interface Connector {
   readonly rateLimit?: RateLimit | undefined;
   readonly retry?: RetryOptions | undefined;
   readonly operations: Readonly<Record<string, Operation<never, never, unknown>>>;
-  readonly fake?:
-    | Readonly<Record<string, FakeOperation<never, unknown> | undefined>>
-    | undefined;
+  readonly fake?: Readonly<Record<string, FakeOperation<never, unknown> | undefined>> | undefined;
   readonly classify?: Classify | undefined;
 }
 
 /** What `defineConnector` makes: `OperationsOf` reads from it what a flow may call. */
-export interface DefinedConnector<Name extends string, Config, Inputs, Outputs extends Keyed<Inputs>>
-  extends Connector {
+export interface DefinedConnector<
+  Name extends string,
+  Config,
+  Inputs,
+  Outputs extends Keyed<Inputs>,
+> extends Connector {
   readonly name: Name;
   readonly operations: {
     readonly [Key in keyof Inputs & string]: Operation<Config, Inputs[Key], Outputs[Key]>;
@@ -75,6 +72,8 @@ export function defineConnector<
   Schema extends z.ZodObject,
   Inputs extends object,
   Outputs extends Keyed<Inputs>,
+  // Never given: it takes what TypeScript would otherwise infer `Inputs` from, the fakes.
+  Faked extends Inputs = Inputs,
 >(connector: {
   readonly name: Name;
   readonly config: Schema;
@@ -84,16 +83,16 @@ export function defineConnector<
   readonly operations: {
     readonly [Key in keyof Inputs]: Operation<z.output<Schema>, Inputs[Key], unknown>;
   } & { readonly [Key in keyof Outputs]: Operation<z.output<Schema>, never, Outputs[Key]> };
-  readonly fake?: FakeOperations<Inputs, Outputs>;
+  readonly fake?: {
+    readonly [Key in keyof Faked]?: FakeOperation<
+      Faked[Key],
+      Key extends keyof Outputs ? NoInfer<Outputs[Key]> : never
+    >;
+  };
   readonly classify?: Classify;
 }): DefinedConnector<Name, z.output<Schema>, Inputs, Outputs> {
   // TypeScript cannot see that the two mapped types are one.
-  const defined = connector as unknown as DefinedConnector<
-    Name,
-    z.output<Schema>,
-    Inputs,
-    Outputs
-  >;
+  const defined = connector as unknown as DefinedConnector<Name, z.output<Schema>, Inputs, Outputs>;
   checkConnector(defined);
   return defined;
 }

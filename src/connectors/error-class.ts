@@ -43,10 +43,7 @@ export function classifyStatus(
  * A `Retry-After` in milliseconds, whether it says seconds or a date; undefined when it says neither.
  * https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
  */
-export function retryAfterMs(
-  header: string | null | undefined,
-  nowMs: number,
-): number | undefined {
+export function retryAfterMs(header: string | null | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';
   if (/^\d{1,10}(\.\d+)?$/.test(text)) return bounded(Number(text) * 1_000);
   if (!/^[A-Za-z]{3,9},? /.test(text)) return undefined;
@@ -91,7 +88,10 @@ export function judge(
   const general = classifyError(error, options.nowMs);
   for (const classify of options.classifiers) {
     const verdict = attempted(classify, error);
-    if (verdict !== undefined) return { ...withoutWait(general), ...verdict };
+    if (verdict !== undefined) {
+      const mayHaveHappened = verdict.errorClass === 'unknown';
+      return { ...withoutWait(general), ...verdict, mayHaveHappened };
+    }
   }
   return { ...general, errorClass: afterEffect(general, options.operation) };
 }
@@ -180,8 +180,12 @@ function causesOf(error: unknown): readonly object[] {
 /** The HTTP status on an error of a vendor's SDK. */
 function statusOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
-  const { status, statusCode } = error as { readonly status?: unknown; readonly statusCode?: unknown };
+  const { status, statusCode } = error as {
+    readonly status?: unknown;
+    readonly statusCode?: unknown;
+  };
   return [status, statusCode].find(
-    (value): value is number => Number.isInteger(value) && Number(value) >= 300 && Number(value) < 600,
+    (value): value is number =>
+      Number.isInteger(value) && Number(value) >= 300 && Number(value) < 600,
   );
 }

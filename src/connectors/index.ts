@@ -3,11 +3,7 @@
  *
  * @module
  */
-export { defineConnector } from './define-connector.ts';
-export type { Connector, DefinedConnector, FakeOperation } from './define-connector.ts';
-export { operationError } from './operation-error.ts';
-export { httpConnector } from './http/index.ts';
-export { slackConnector } from './slack/index.ts';
+
 export type {
   BoundCall,
   Classify,
@@ -17,5 +13,10 @@ export type {
   RateLimit,
   RetryOptions,
 } from '../model/connector.ts';
+export type { Connector, DefinedConnector, FakeOperation } from './define-connector.ts';
+export { defineConnector } from './define-connector.ts';
+export { httpConnector } from './http/index.ts';
 export type { HttpGetInput, HttpPostInput, HttpRequestInput, HttpResult } from './http/request.ts';
+export { operationError } from './operation-error.ts';
+export { slackConnector } from './slack/index.ts';
 export type { SlackMessage, SlackReceipt } from './slack/message.ts';

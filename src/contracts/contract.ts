@@ -27,9 +27,7 @@ function upcast(definition: VersionedDefinition<z.ZodType>, data: Json, version:
   const { version: current, upcast: steps = {} } = definition;
   if (version === current) return { ok: true, data };
   if (!Number.isSafeInteger(version) || version > current || !Object.hasOwn(steps, version)) {
-    return broken(
-      `version ${version} is not known; the current one is ${current}`,
-    );
+    return broken(`version ${version} is not known; the current one is ${current}`);
   }
   // A copy, because an upcast may write to what it is given and a refused event is kept as it came.
   let old: unknown = structuredClone(data);

@@ -47,7 +47,9 @@ const LEASE_MS = 10_000;
 const POLL_MS = 500;
 const PENDING_RUNS_MAX = 2_000;
 const MARK_MS = 50;
-const PAUSE_MS_MAX = 30_000;
+/** One cheap call at a time asks whether Temporal is back. */
+const OUTAGE_PAUSE_MS_MAX = 2_000;
+const REFUSED_PAUSE_MS_MAX = 30_000;
 /** How many runs' watermarks are remembered, so that a hot run's next event needs no question to the journal. */
 const REMEMBERED_RUNS_MAX = 50_000;
 
@@ -180,7 +182,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const now = Date.now();
     switch (failure.kind) {
       case 'outage':
-        outage = { failures: outage.failures + 1, until: now + pauseMs(outage.failures) };
+        outage = { failures: outage.failures + 1, until: now + pauseMs(outage.failures, OUTAGE_PAUSE_MS_MAX) };
         if (outage.failures === 1) {
           logger.warn(
             { reason: failure.reason },
@@ -190,11 +192,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         return;
       case 'busy':
         queue.failures += 1;
-        queue.notBefore = now + pauseMs(queue.failures - 1);
+        queue.notBefore = now + pauseMs(queue.failures - 1, OUTAGE_PAUSE_MS_MAX);
         return;
       case 'refused':
         queue.failures += 1;
-        queue.notBefore = now + pauseMs(queue.failures + 3);
+        queue.notBefore = now + pauseMs(queue.failures + 3, REFUSED_PAUSE_MS_MAX);
         logger.error({ run: queue.run, reason: failure.reason }, 'Temporal refused deliveries');
         await journal.markDispatchFailed(queue.run, failure.reason);
         return;
@@ -284,6 +286,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
 }
 
-/** Doubles from 100 ms, with full jitter in its upper half, to half a minute. */
-const pauseMs = (failures: number): number =>
-  Math.min(PAUSE_MS_MAX, 100 * 2 ** Math.min(failures, 12)) * (0.5 + Math.random() / 2);
+/** Doubles from 100 ms to a bound, with jitter in its upper half. */
+const pauseMs = (failures: number, maxMs: number): number =>
+  Math.min(maxMs, 100 * 2 ** Math.min(failures, 12)) * (0.5 + Math.random() / 2);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readableProblem } from '../contracts/problems.ts';
 import type { ContractProblem } from '../model/contract.ts';
 import type { ErrorCode } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -17,7 +18,7 @@ export function refuseCandidate(
   const id = printable(attributes.id) ?? `sha256:${sha256(body)}`;
   const type = printable(attributes.type);
   const tenant = printable(attributes.tenantid) ?? '';
-  const shown = errors.slice(0, LIMITS.problemsMax);
+  const shown = errors.slice(0, LIMITS.problemsMax).map(readableProblem);
   return {
     kind: 'refused',
     code,
@@ -62,15 +63,24 @@ export function refuseEvent(
 /** What came, as a structured CloudEvent, so that it can be sent again. */
 function textOf({ attributes, data, requestBytes }: Candidate, code: ErrorCode): string {
   const isWhole = code !== 'event_too_large' && structureProblem(data) === undefined;
-  const text = JSON.stringify(isWhole ? { ...attributes, data } : attributes);
+  // An attribute can be of any depth here, and JSON.stringify overflows the stack.
+  const scalars = Object.fromEntries(
+    Object.entries(attributes).filter(([, value]) => typeof value !== 'object'),
+  );
+  const text = JSON.stringify(isWhole ? { ...scalars, data } : scalars);
   return utf8Bytes(text) <= LIMITS.eventBytesMax
     ? text
     : JSON.stringify({ truncated: true, requestBytes });
 }
 
 const summary = (code: ErrorCode, errors: readonly ContractProblem[]): string => {
-  const named = errors.map(({ path, message }) => `${path} ${message}`).join('; ');
-  return code === 'event_too_large' ? `The event is too large: ${named}.` : `This is not an event: ${named}.`;
+  const named = errors
+    .slice(0, 10)
+    .map(({ path, message }) => `${path} ${message}`)
+    .join('; ');
+  return code === 'event_too_large'
+    ? `The event is too large: ${named}.`
+    : `This is not an event: ${named}.`;
 };
 
 /** An attribute that can be shown and stored, else undefined. */

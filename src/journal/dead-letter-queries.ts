@@ -5,9 +5,9 @@ import { parkRow } from './park-row.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { settlementRow } from './settlement-row.ts';
 
-/** Where a dead letter stands in the list: by time to the microsecond, then kind, then number. */
+/** Where a dead letter stands in the list: by time since 1970, then kind, then number. */
 interface Place {
-  readonly at: string;
+  readonly atMicros: number;
   readonly kind: DeadLetter['kind'];
   readonly seq: number;
 }
@@ -43,8 +43,8 @@ export async function listDeadLetters(
     const unread =
       before === undefined
         ? sql`true`
-        : sql`${time} <= ${before.at}::timestamptz
-            and (${time}, ${sql.lit(kind)}, seq) < (${before.at}::timestamptz, ${before.kind}, ${before.seq}::bigint)`;
+        : sql`${time} <= ${timeOf(before)}
+            and (${time}, ${sql.lit(kind)}, seq) < (${timeOf(before)}, ${before.kind}, ${before.seq}::bigint)`;
     return sql`(
       select ${time} as at, ${sql.lit(kind)}::text as kind, seq, row_to_json(letter) as row
       from (${from}) as letter
@@ -54,7 +54,7 @@ export async function listDeadLetters(
     )`;
   };
   const { rows } = await sql<DeadLetterRow>`
-    select at::text as at, kind, seq, row
+    select (extract(epoch from at) * 1000000)::bigint as "atMicros", kind, seq, row
     from (
       ${part('rejected', 'received_at', sql`select * from rejections`)}
       union all
@@ -62,15 +62,16 @@ export async function listDeadLetters(
       union all
       ${part('lost', 'settled_at', LOST_SETTLEMENTS)}
     ) as letters
-    -- In full: the name "at" is the text of it.
-    order by letters.at desc, letters.kind desc, letters.seq desc
+    order by at desc, kind desc, seq desc
     limit ${limit + 1}::int`.execute(database);
   return paged(rows, limit, {
-    cursor: ({ at, kind, seq }) =>
-      Buffer.from(JSON.stringify([at, kind, seq])).toString('base64url'),
+    cursor: cursorOf,
     row: deadLetter,
   });
 }
+
+const timeOf = ({ atMicros }: Place) =>
+  sql`(timestamptz 'epoch' + ${atMicros}::float8 * interval '1 microsecond')`;
 
 const OPEN_PARKS = sql`
   select parks.*, runs.flow, runs.tenant
@@ -117,23 +118,14 @@ function deadLetter(letter: DeadLetterRow): DeadLetter {
   }
 }
 
+const CURSOR = /^(\d{1,16})-(rejected|parked|lost)-(\d{1,15})$/;
+
+const cursorOf = ({ atMicros, kind, seq }: Place): string => `${atMicros}-${kind}-${seq}`;
+
 function parseCursor(cursor: string | undefined): Place | undefined {
   if (cursor === undefined) return undefined;
-  const [at, kind, seq] = parseArray(Buffer.from(cursor, 'base64url').toString());
-  const wellFormed =
-    typeof at === 'string' &&
-    /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?[+-]\d\d(:\d\d)?$/.test(at) &&
-    (kind === 'rejected' || kind === 'parked' || kind === 'lost') &&
-    Number.isSafeInteger(seq);
-  if (!wellFormed) throw invalidCursor();
-  return { at, kind, seq: seq as number };
-}
-
-function parseArray(text: string): readonly unknown[] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [];
-  } catch {
-    return [];
-  }
+  const match = CURSOR.exec(cursor);
+  const atMicros = Number(match?.[1]);
+  if (match === null || !Number.isSafeInteger(atMicros)) throw invalidCursor();
+  return { atMicros, kind: match[2] as Place['kind'], seq: Number(match[3]) };
 }

@@ -82,11 +82,9 @@ export interface Operation<Config, Input, Output> {
 }
 
 /** What a flow receives for what an operation returned: it travels as JSON, which has no `undefined`. */
-type Received<Output> = [Output] extends [void]
-  ? void
-  : undefined extends Output
-    ? Exclude<Output, undefined> | null
-    : Output;
+type Received<Output> = [Promise<Output>] extends [Promise<void>]
+  ? Promise<void>
+  : Promise<undefined extends Output ? Exclude<Output, undefined> | null : Output>;
 
 /** Of a connector, what a flow may call: operation names with their input and output. */
 export type OperationsOf<Connector> = Connector extends {
@@ -96,7 +94,7 @@ export type OperationsOf<Connector> = Connector extends {
       readonly [Name in keyof Operations & string]: Operations[Name] extends {
         readonly run: (input: infer Input, ...rest: never[]) => Promise<infer Output>;
       }
-        ? (...input: unknown extends Input ? [input?: Input] : [input: Input]) => Promise<Received<Output>>
+        ? (...input: unknown extends Input ? [input?: Input] : [input: Input]) => Received<Output>
         : never;
     }
   : never;

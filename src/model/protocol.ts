@@ -194,6 +194,7 @@ export interface OperationCall {
 export interface OperationFailureDetails {
   readonly connector: string;
   readonly operation: string;
+  /** Calls made in all, those that were throttled included. */
   readonly attempts: number;
   readonly idempotencyKey: string;
 }

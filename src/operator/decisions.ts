@@ -58,8 +58,9 @@ const Actor = z
 const IdempotencyKey = z.string().min(1).max(255, 'must have at most 255 characters');
 
 /**
- * The decision in a request. It names its park, by default the one that the journal shows, so that a decision which
- * comes late or twice is refused at the run's next park instead of deciding that one too.
+ * The decision in a request. It names its park, by default the one that the journal shows, so that
+ * a decision which comes late or twice is refused at the run's next park instead of deciding that
+ * one too.
  */
 function decisionFor(row: RunRow, request: Request): Decision {
   if (!isKeepable(request.body)) {

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
-import type { Journal, RunRow } from '../journal/journal.ts';
+import type { Journal, Paged, RunRow } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
+import type { RunView } from '../model/protocol.ts';
 import { makeRunId, parseRunId, type RunId } from '../model/run.ts';
 import { type Handler, listQuery, pathParameter } from './handler.ts';
 import type { RunOperations } from './run-operations.ts';
@@ -11,10 +12,23 @@ export interface TemporalWeb {
   readonly namespace: string;
 }
 
+/** A run as this API shows it. */
+export interface ShownRun extends RunRow {
+  /** What it is doing, while it is open and answers. */
+  readonly live?: RunView;
+  readonly links: RunLinks;
+}
+export interface RunLinks {
+  /** Its address in this API. */
+  readonly self: string;
+  /** Its newest execution's history in Temporal's Web UI, when that is known. */
+  readonly history?: string;
+}
+
 /** `GET /runs`: runs as the journal knows them, newest first. */
 export const listRuns =
   (journal: Journal, web: TemporalWeb): Handler =>
-  async (request) => {
+  async (request): Promise<Paged<ShownRun>> => {
     const { filter, page } = listQuery(request, ['tenant', 'flow', 'status']);
     const { rows, ...rest } = await journal.listRuns(filter, page);
     return { rows: rows.map((row) => ({ ...row, links: runLinks(row, web) })), ...rest };
@@ -23,7 +37,7 @@ export const listRuns =
 /** `GET /runs/:run`: the journal's row and, while the run is open and answers, what it is doing now. */
 export const showRun =
   (journal: Journal, runs: RunOperations, web: TemporalWeb): Handler =>
-  async (request) => {
+  async (request): Promise<ShownRun> => {
     const row = await findRun(journal, request);
     const live = row.status === 'settled' ? undefined : await runs.view(row.run);
     return { ...row, ...(live === undefined ? {} : { live }), links: runLinks(row, web) };
@@ -45,11 +59,11 @@ export async function findRun(journal: Journal, request: Request): Promise<RunRo
   );
 }
 
-/** Where to look further: the run in this API, and its newest execution's history in Temporal's Web UI. */
+/** Where to look further. */
 export function runLinks(
   { run, workflowRunId }: { readonly run: RunId; readonly workflowRunId?: string },
   { temporalUiUrl, namespace }: TemporalWeb,
-): { readonly self: string; readonly history?: string } {
+): RunLinks {
   const self = `/api/v1/runs/${encodeURIComponent(run)}`;
   if (temporalUiUrl === undefined) return { self };
   const base = `${temporalUiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}`;

@@ -10,7 +10,7 @@ import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunId } from '../model/run.ts';
 import { type Handler, pathParameter } from './handler.ts';
-import { runLinks, type TemporalWeb } from './runs.ts';
+import { runLinks, type ShownRun, type TemporalWeb } from './runs.ts';
 
 /** One thing that happened in a story. */
 export interface TraceStep {
@@ -23,10 +23,19 @@ export interface TraceStep {
   readonly run?: RunId;
 }
 
+/** A story: what happened to events with one correlation id, and the runs that they went to. */
+export interface Trace {
+  readonly correlationId: string;
+  readonly steps: readonly TraceStep[];
+  readonly runs: readonly Pick<ShownRun, 'run' | 'status' | 'links'>[];
+  /** Whether there is more than is told. */
+  readonly truncated: boolean;
+}
+
 /** `GET /trace/:correlationId`: the story that events with this correlation id belong to, in time order. */
 export const showTrace =
   (journal: Journal, web: TemporalWeb): Handler =>
-  async (request) => {
+  async (request): Promise<Trace> => {
     const correlationId = pathParameter(request, 'correlationId');
     const events = await journal.listEvents({ correlationId }, { limit: LIMITS.pageRowsMax });
     if (events.rows.length === 0) {

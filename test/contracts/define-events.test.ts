@@ -151,7 +151,10 @@ describe('Versions of a contract', () => {
   for (const version of [4, 0, -1, 1.5, Number.NaN]) {
     it(`has a problem with version ${version}`, () => {
       const data = { id: 'i', cents: 1, currency: 'EUR' };
-      assert.match(problemsOf(contract.check(data, version))[0]?.message ?? '', /version .* is not known/);
+      assert.match(
+        problemsOf(contract.check(data, version))[0]?.message ?? '',
+        /version .* is not known/,
+      );
     });
   }
 

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Journal, Page, Paged } from '../../src/journal/journal.ts';
 import { onBothDatabases } from './both-databases.ts';
 import { accepted, event, freshRun, oneTo, target, unique } from './entries.ts';
+
+/** PGlite's clock shows milliseconds: what happens in one of them has no order between kinds. */
+const tick = () => sleep(3);
 
 /** All rows of a list, read in pages; between pages something may happen. */
 async function everyPage<Row>(
@@ -97,8 +101,8 @@ onBothDatabases('what operators read', ({ shared, fresh }) => {
       await assert.rejects(journal.listEvents({}, { after }), { code: 'query_invalid' });
       await assert.rejects(journal.listDeadLetters({ after }), { code: 'query_invalid' });
     }
-    const forged = Buffer.from('["9999-99-99 99:99:99+00","lost",1]').toString('base64url');
-    await assert.rejects(journal.listDeadLetters({ after: forged }), { code: 'query_invalid' });
+    const after = '9007199254740993-lost-1';
+    await assert.rejects(journal.listDeadLetters({ after }), { code: 'query_invalid' });
   });
 
   it('pages through runs by tenant, flow and status', async () => {
@@ -137,11 +141,18 @@ onBothDatabases('what operators read', ({ shared, fresh }) => {
       errorClass: 'fatal',
       reason: 'r',
     } as const;
-    await own.reject([rejection('1'), rejection('2')]);
+    for (const id of ['1', '2']) {
+      await own.reject([rejection(id)]);
+      await tick();
+    }
     await own.activities['journal.park']({ run: parked.run, ...park });
     await own.activities['journal.park']({ run: decided.run, ...park });
+    await tick();
     await own.settleLost(lost.run, 1, 'terminated');
-    await own.reject(oneTo(4).map((id) => rejection(`${id + 2}`)));
+    for (const id of ['3', '4', '5', '6']) {
+      await tick();
+      await own.reject([rejection(id)]);
+    }
     await own.activities['journal.resume']({
       run: decided.run,
       parkId: 'p',

@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
+import type { Problem } from '../../src/http/problem.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { flowRegistry } from '../../src/model/flow-registry.ts';
 import { LIMITS } from '../../src/model/limits.ts';
-import type { Decision } from '../../src/model/protocol.ts';
+import type { Decision, DecisionReceipt } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { type RunOperations, temporalRunOperations } from '../../src/operator/run-operations.ts';
+import type { ShownRun } from '../../src/operator/runs.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
 import { testEvent } from '../support/events.ts';
-import { type Answer, type OperatorServer, startOperator } from './fixtures/server.ts';
-import { startTemporal, type TemporalFixture } from './fixtures/temporal.ts';
+import {
+  type Answer,
+  assertProblem,
+  type OperatorServer,
+  startOperator,
+} from './fixtures/server.ts';
+import { startFixture, type TemporalFixture } from './fixtures/temporal.ts';
 
 describe('decisions', () => {
   let temporal: TemporalFixture;
@@ -32,7 +39,7 @@ describe('decisions', () => {
   before(async function () {
     this.timeout(120_000);
     journal = await openJournal({});
-    temporal = await startTemporal();
+    temporal = await startFixture();
     server = await serve(temporalRunOperations(temporal.environment.client));
   });
   after(async function () {
@@ -73,7 +80,7 @@ describe('decisions', () => {
     run: string,
     body: unknown,
     headers: Readonly<Record<string, string>> = {},
-  ): Promise<Answer> =>
+  ): Promise<Answer<Partial<Problem & DecisionReceipt>>> =>
     server.call(`/runs/${encodeURIComponent(run)}/decisions`, { body, headers });
 
   it('reach the run with who decided and why', async () => {
@@ -95,9 +102,9 @@ describe('decisions', () => {
   it('show in the live view of the run until they are taken', async () => {
     const { run } = await waitingRun('waiting', ['p1']);
     const path = `/runs/${encodeURIComponent(run)}`;
-    const { body } = await server.call(path);
+    const { body } = await server.call<ShownRun>(path);
     assert.equal(body.status, 'parked');
-    assert.equal(body.live.parked.parkId, 'p1');
+    assert.equal(body.live?.parked?.parkId, 'p1');
     await decide(run, { action: 'abort', reason: 'the customer is gone' });
   });
 
@@ -163,7 +170,7 @@ describe('decisions', () => {
       const answer = await decide(run, body);
       assertProblem(answer, 422, 'decision_invalid');
       assert.deepEqual(
-        answer.body.errors.map(({ path }: { path: string }) => path),
+        answer.body.errors?.map(({ path }) => path),
         paths,
       );
     }
@@ -176,7 +183,10 @@ describe('decisions', () => {
     assertProblem(await decide(run, '{"action":', {}), 400, 'malformed_json');
     const large = { ...retry, action: 'skip', input: 'x'.repeat(LIMITS.decisionBytesMax) };
     assertProblem(await decide(run, large), 413, 'body_too_large');
-    assert.equal((await server.call(`/runs/${encodeURIComponent(run)}`)).body.live.stage, 'parked');
+    assert.equal(
+      (await server.call<ShownRun>(`/runs/${encodeURIComponent(run)}`)).body.live?.stage,
+      'parked',
+    );
     await handle.terminate();
   });
 
@@ -204,8 +214,3 @@ describe('decisions', () => {
     await handle.terminate();
   });
 });
-
-function assertProblem(answer: Answer, status: number, code: string): void {
-  assert.equal(answer.body.code, code);
-  assert.equal(answer.status, status);
-}

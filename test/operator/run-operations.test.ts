@@ -6,7 +6,8 @@ import type { Decision } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { type RunOperations, temporalRunOperations } from '../../src/operator/run-operations.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
-import { startTemporal, type TemporalFixture } from './fixtures/temporal.ts';
+import { until } from '../support/wait.ts';
+import { startFixture, type TemporalFixture } from './fixtures/temporal.ts';
 
 const RETRY: Decision = { action: 'retry', reason: 'the account is open again', actor: 'maria' };
 
@@ -15,7 +16,7 @@ describe('run operations over Temporal', () => {
   let runs: RunOperations;
   before(async function () {
     this.timeout(120_000);
-    temporal = await startTemporal();
+    temporal = await startFixture();
     runs = temporalRunOperations(temporal.environment.client);
   });
   after(async function () {
@@ -67,7 +68,7 @@ describe('run operations over Temporal', () => {
     const { run, handle } = await start('waiting', [[['p1'], ['p2']]]);
     const decision = { ...RETRY, parkId: 'p1' };
     await runs.decide(run, decision, 'update-1');
-    await until(async () => (await runs.view(run))?.parked?.parkId === 'p2');
+    await until('the second park', async () => (await runs.view(run))?.parked?.parkId === 'p2');
     await rejectsWith('run_not_waiting', runs.decide(run, decision, 'update-1'));
     await handle.terminate();
   });
@@ -108,12 +109,4 @@ describe('run operations over Temporal', () => {
 
 async function rejectsWith(code: string, promise: Promise<unknown>): Promise<void> {
   await assert.rejects(promise, (error) => TidegateError.is(error) && error.code === code);
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail('the condition did not come to hold');
 }

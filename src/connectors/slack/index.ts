@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type ChatPostMessageArguments, type FetchFunction, LogLevel, WebClient } from '@slack/web-api';
+import {
+  type ChatPostMessageArguments,
+  type FetchFunction,
+  LogLevel,
+  WebClient,
+} from '@slack/web-api';
 import { z } from 'zod';
 import type { OperationContext } from '../../model/connector.ts';
 import { defineConnector } from '../define-connector.ts';

@@ -23,7 +23,10 @@ const BLOCKS_MAX = 50;
 /** Refuses a message that Slack would refuse or cut, in the class that Slack's answer has. */
 export function checkMessage({ channel, text, blocks = [] }: SlackMessage): void {
   if (typeof channel !== 'string' || channel.trim() === '') {
-    throw operationError('fatal', 'the message has no channel (invalid_arguments); nothing was sent');
+    throw operationError(
+      'fatal',
+      'the message has no channel (invalid_arguments); nothing was sent',
+    );
   }
   if ((typeof text !== 'string' || text === '') && blocks.length === 0) {
     throw operationError('fatal', 'the message has no text (no_text); nothing was sent');

@@ -33,7 +33,10 @@ const isWhole = (value: string, least: number): boolean =>
 
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['specversion', (value) => (value === '1.0' ? undefined : 'must be 1.0')],
-  ['time', (value) => (canonicalTime(value) === undefined ? 'must be an RFC 3339 time' : undefined)],
+  [
+    'time',
+    (value) => (canonicalTime(value) === undefined ? 'must be an RFC 3339 time' : undefined),
+  ],
   [
     'tenantid',
     (value) =>

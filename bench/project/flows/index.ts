@@ -1,0 +1,1 @@
+export { dealDigest } from './deal-digest';

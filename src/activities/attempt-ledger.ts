@@ -1,0 +1,46 @@
+/**
+ * What an operation's attempts know of those before them. It travels in Temporal's heartbeat details:
+ * the last ones of an attempt are kept with its failure, and given to the next attempt, on whatever
+ * worker.
+ */
+export interface AttemptLedger {
+  /** When the first attempt began, in milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** Attempts whose end was reported. An attempt missing here died with its worker. */
+  readonly ended: number;
+  /** Of those, the ones that do not count: throttled, or stopped with their worker. */
+  readonly free: number;
+}
+
+/** The ledger at the beginning of an attempt. */
+export function openLedger(
+  { attempt, heartbeatDetails }: { readonly attempt: number; readonly heartbeatDetails: unknown },
+  nowMs: number,
+): AttemptLedger {
+  const kept = isLedger(heartbeatDetails) ? heartbeatDetails : undefined;
+  // An operator may reset an activity: its attempts begin at 1 again.
+  const stale = kept === undefined || kept.ended >= attempt;
+  return stale ? { startedAtMs: nowMs, ended: 0, free: 0 } : kept;
+}
+
+/** The ledger at the end of an attempt. */
+export const closeLedger = (
+  ledger: AttemptLedger,
+  attempt: { readonly counted: boolean },
+): AttemptLedger => ({
+  ...ledger,
+  ended: ledger.ended + 1,
+  free: ledger.free + (attempt.counted ? 0 : 1),
+});
+
+/** Whether an earlier attempt ended without a word: its worker was killed, its call may have gone out. */
+export const lostAttempt = (ledger: AttemptLedger, attempt: number): boolean =>
+  ledger.ended < attempt - 1;
+
+function isLedger(value: unknown): value is AttemptLedger {
+  if (typeof value !== 'object' || value === null) return false;
+  const { startedAtMs, ended, free } = value as Partial<Record<keyof AttemptLedger, unknown>>;
+  return [startedAtMs, ended, free].every(
+    (number) => typeof number === 'number' && Number.isFinite(number) && number >= 0,
+  );
+}

@@ -1,0 +1,144 @@
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import { bearerToken } from '../http/bearer.ts';
+import { loopbackHostsOnly } from '../http/loopback.ts';
+import { problemOf, sendProblem } from '../http/problem.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Contract, EventCatalogue } from '../model/contract.ts';
+import { messageOf, TidegateError } from '../model/error.ts';
+import type { FlowRegistry } from '../model/flow-registry.ts';
+import { LIMITS } from '../model/limits.ts';
+import type { Logger } from '../telemetry.ts';
+import type { AppendedDelivery, EventResult, IngressContext, Intake } from './exchange.ts';
+import { healthz, type ReadinessChecks, readyz } from './health.ts';
+import { ingest, resultsOf, takeCloudEvents, takePlainEvent, takeWebhook } from './pipeline.ts';
+import { type BoundSource, secretVariable } from './source.ts';
+import type { Committed } from './stages/commit.ts';
+import { preferredWait, waitForOutcomes } from './stages/wait-for-outcomes.ts';
+
+export interface IngressOptions {
+  readonly journal: Pick<Journal, 'append' | 'reject' | 'findRun' | 'ping'>;
+  readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
+  readonly flows: FlowRegistry;
+  /** Made by `bindSources`. @default none */
+  readonly sources?: readonly BoundSource[];
+  readonly logger: Logger;
+  /** Told of deliveries as soon as they are committed: the dispatcher's fast path. It must not throw. */
+  readonly onAppended?: (appended: readonly AppendedDelivery[]) => void;
+  /** What `/events` asks for as bearer token; absent, none is asked for. */
+  readonly token?: string;
+  /** The address that the server listens on; on loopback without a token, `/events` answers to that name only. */
+  readonly host?: string;
+  /** Other parts of the process, such as the operator API. They answer for themselves. */
+  readonly routers?: readonly { readonly path: string; readonly router: RequestHandler }[];
+  /** What `/readyz` asks beside the journal. */
+  readonly checks?: ReadinessChecks;
+  readonly now?: () => Date;
+}
+
+/**
+ * The ingress: events in over HTTP, answered only when they are durable (DESIGN §5).
+ *
+ * @throws TidegateError `config_invalid` for an empty token.
+ */
+export function createIngressApp(options: IngressOptions): Express {
+  const { journal, logger, sources = [], token } = options;
+  if (token === '') throw new TidegateError('config_invalid', 'TIDEGATE_TOKEN is empty.');
+  for (const { name } of sources.filter(({ secrets }) => secrets.length === 0)) {
+    logger.warn({ source: name }, `takes no webhooks until ${secretVariable(name)} is set`);
+  }
+  const context: IngressContext = {
+    journal,
+    catalogue: options.catalogue,
+    flows: options.flows,
+    onAppended: options.onAppended ?? (() => undefined),
+    now: options.now ?? (() => new Date()),
+  };
+  const app = express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
+  const guard = eventsGuard(options);
+  const answer = answering(context, logger);
+
+  app.route('/events').post(guard, answer(takeCloudEvents)).all(only('POST'));
+  app.route('/events/:type').post(guard, answer(takePlainEvent)).all(only('POST'));
+  app
+    .route('/hooks/:source')
+    .post(answer((request) => takeWebhook(request, sources)))
+    .all(only('POST'));
+  app.route('/healthz').get(healthz).all(only('GET, HEAD'));
+  app
+    .route('/readyz')
+    .get(readyz({ journal: () => journal.ping(), ...options.checks }))
+    .all(only('GET, HEAD'));
+  for (const { path, router } of options.routers ?? []) app.use(path, router);
+  app.use(() => {
+    throw new TidegateError('not_found', 'There is nothing at this address.');
+  });
+  app.use(problems(logger));
+  return app;
+}
+
+function eventsGuard({ token, host = '127.0.0.1' }: IngressOptions): RequestHandler {
+  return token === undefined ? loopbackHostsOnly(host) : bearerToken(token);
+}
+
+const only =
+  (methods: string): RequestHandler =>
+  (_request, response) => {
+    response.set('Allow', methods);
+    throw new TidegateError('method_not_allowed', `This address takes ${methods} only.`);
+  };
+
+function answering(context: IngressContext, logger: Logger) {
+  let waiting = 0;
+
+  async function outcomes(
+    committed: readonly Committed[],
+    request: Request,
+    response: Response,
+  ): Promise<readonly EventResult[]> {
+    const seconds = preferredWait(request.get('prefer'));
+    if (seconds === undefined || waiting >= LIMITS.waitingRequestsMax) return resultsOf(committed);
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    response.set('Preference-Applied', `wait=${seconds}`);
+    waiting += 1;
+    try {
+      const { journal } = context;
+      return await waitForOutcomes(committed, {
+        journal,
+        waitMs: seconds * 1_000,
+        signal: gone.signal,
+      });
+    } finally {
+      waiting -= 1;
+    }
+  }
+
+  return (take: (request: Request) => Promise<Intake>): RequestHandler =>
+    async (request, response) => {
+      const committed = await ingest(await take(request), context);
+      logger.debug({ route: request.route.path, ...counts(committed) }, 'took events');
+      const results = await outcomes(committed, request, response);
+      response.status(202).set('Cache-Control', 'no-store').json({ results });
+    };
+}
+
+/** How many events had each status: what may be logged of a request. */
+function counts(committed: readonly Committed[]): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const { result } of committed) found[result.status] = (found[result.status] ?? 0) + 1;
+  return found;
+}
+
+// Express tells an error handler by its four parameters.
+const problems =
+  (logger: Logger) =>
+  (error: unknown, request: Request, response: Response, next: (error: unknown) => void): void => {
+    const { status, code } = problemOf(error);
+    const route: unknown = request.route?.path;
+    if (status >= 500) {
+      const stack = status === 500 && error instanceof Error ? error.stack : undefined;
+      logger.error({ route, code, reason: messageOf(error), stack }, 'could not take a request');
+    } else logger.debug({ route, code }, 'refused a request');
+    if (response.headersSent) next(error);
+    else sendProblem(response, error);
+  };

@@ -1,0 +1,78 @@
+/**
+ * The way of a request, in the order of its stages. Each stage is one file in stages/; a stage that
+ * refuses the request throws a TidegateError with its code.
+ */
+import type { Request } from 'express';
+import type { Decision, EventResult, EventStage, IngressContext, Intake } from './exchange.ts';
+import { mediaKind } from './media-type.ts';
+import type { BoundSource } from './source.ts';
+import { answerOne } from './stages/answer-one.ts';
+import { checkContract } from './stages/check-contract.ts';
+import { type Committed, commit } from './stages/commit.ts';
+import {
+  CLOUDEVENTS_ADVICE,
+  CLOUDEVENTS_KINDS,
+  decodeCloudEvents,
+} from './stages/decode-cloudevents.ts';
+import { decodePlain, PLAIN_ADVICE, PLAIN_KINDS } from './stages/decode-plain.ts';
+import { mapWebhook, WEBHOOK_ADVICE, webhookKinds } from './stages/map-webhook.ts';
+import { readBody } from './stages/read-body.ts';
+import { readEnvelope } from './stages/read-envelope.ts';
+import { routeToFlows } from './stages/route-to-flows.ts';
+import { stopLoops } from './stages/stop-loops.ts';
+import { findSource, verifySignature } from './stages/verify-signature.ts';
+
+/** `POST /events` */
+export async function takeCloudEvents(request: Request): Promise<Intake> {
+  const kind = mediaKind(request.headers, CLOUDEVENTS_KINDS, CLOUDEVENTS_ADVICE);
+  const body = await readBody(request);
+  return decodeCloudEvents(request.headers, kind, body);
+}
+
+/** `POST /events/:type` */
+export async function takePlainEvent(request: Request): Promise<Intake> {
+  mediaKind(request.headers, PLAIN_KINDS, PLAIN_ADVICE);
+  const body = await readBody(request);
+  const { headers, params, query } = request;
+  return decodePlain({ headers, type: String(params.type), source: query.source }, body);
+}
+
+/** `POST /hooks/:source` */
+export async function takeWebhook(
+  request: Request,
+  sources: readonly BoundSource[],
+): Promise<Intake> {
+  const source = findSource(sources, String(request.params.source));
+  const kind = mediaKind(request.headers, webhookKinds(source), WEBHOOK_ADVICE);
+  const body = await readBody(request);
+  verifySignature(source, request.headers, body);
+  return mapWebhook({ source, headers: request.headers, kind, body });
+}
+
+/** What happens to each event of each route. */
+const EVENT_STAGES: readonly EventStage[] = [checkContract, stopLoops, routeToFlows];
+
+/** Decides what becomes of every event, makes it durable, and only then returns. */
+export async function ingest(
+  intake: Intake,
+  context: IngressContext,
+): Promise<readonly Committed[]> {
+  const decisions = intake.candidates.map((candidate) =>
+    candidate.kind === 'candidate' ? decide(readEnvelope(candidate, context), context) : candidate,
+  );
+  await answerOne(intake, decisions, context.journal);
+  return commit(decisions, context);
+}
+
+function decide(start: ReturnType<EventStage>, context: IngressContext): Decision {
+  let step = start;
+  for (const stage of EVENT_STAGES) {
+    if (step.kind !== 'passing') return step;
+    step = stage(step, context);
+  }
+  if (step.kind === 'passing') throw new Error('the last stage decided nothing');
+  return step;
+}
+
+export const resultsOf = (committed: readonly Committed[]): readonly EventResult[] =>
+  committed.map(({ result }) => result);

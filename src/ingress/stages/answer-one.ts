@@ -1,0 +1,32 @@
+import type { Journal } from '../../journal/journal.ts';
+import type { ErrorCode } from '../../model/error.ts';
+import { TidegateError } from '../../model/error.ts';
+import type { Decision, Intake } from '../exchange.ts';
+
+/**
+ * What the sender of one event is told with a status of its own, because he can mend it. What is not
+ * even an event is not kept; the rest waits as a dead letter.
+ */
+const TOLD_WITH_STATUS: ReadonlyMap<ErrorCode, 'kept' | 'not kept'> = new Map([
+  ['invalid_event', 'not kept'],
+  ['event_too_large', 'not kept'],
+  ['contract_violation', 'kept'],
+  ['invalid_key', 'kept'],
+]);
+
+/** Ends a request of one event that is refused with a status; every other goes on to the commit. */
+export async function answerOne(
+  { answersFor }: Intake,
+  decisions: readonly Decision[],
+  journal: Pick<Journal, 'reject'>,
+): Promise<void> {
+  const [decision] = decisions;
+  if (answersFor !== 'one event' || decision?.kind !== 'refused') return;
+  const keeping = TOLD_WITH_STATUS.get(decision.code);
+  if (keeping === undefined) return;
+  if (keeping === 'kept') await journal.reject([decision.rejection]);
+  const { message, errors } = decision.rejection;
+  throw new TidegateError(decision.code, message, {
+    ...(errors === undefined ? {} : { details: { errors } }),
+  });
+}

@@ -1,0 +1,95 @@
+import type { AppendEntry, AppendResult, NumberedDelivery } from '../../journal/journal.ts';
+import type {
+  AppendedDelivery,
+  Decision,
+  EventResult,
+  IngressContext,
+  Refusal,
+} from '../exchange.ts';
+
+/** What has become of an event, now that it is durable, and which deliveries to wait for. */
+export interface Committed {
+  readonly result: EventResult;
+  readonly deliveries: readonly NumberedDelivery[];
+}
+
+/**
+ * Makes decisions durable: refusals as dead letters, all other events in one transaction. Refusals go
+ * first, so that what is accepted is handed to the dispatcher as soon as it is committed.
+ *
+ * @throws TidegateError `journal_unavailable` or `backlog_full`: the sender is to send all of it again.
+ */
+export async function commit(
+  decisions: readonly Decision[],
+  { journal, onAppended }: IngressContext,
+): Promise<readonly Committed[]> {
+  const refusals = decisions.filter((decision) => decision.kind === 'refused');
+  if (refusals.length > 0) await journal.reject(refusals.map(({ rejection }) => rejection));
+  const entries = decisions.flatMap((decision) =>
+    decision.kind === 'journal' ? [decision.entry] : [],
+  );
+  const appended = entries.length === 0 ? [] : await journal.append(entries);
+  const fresh = appended.flatMap((result, index) => freshDeliveries(entries[index], result));
+  if (fresh.length > 0) onAppended(fresh);
+  let next = 0;
+  return decisions.map((decision) => {
+    switch (decision.kind) {
+      case 'journal': {
+        const result = appended[next] as AppendResult;
+        next += 1;
+        return journalled(decision.entry, result);
+      }
+      case 'refused':
+        return { result: refused(decision), deliveries: [] };
+      case 'ignored':
+        return { result: ignored(decision), deliveries: [] };
+      default:
+        return decision satisfies never;
+    }
+  });
+}
+
+function freshDeliveries(
+  entry: AppendEntry | undefined,
+  result: AppendResult,
+): readonly AppendedDelivery[] {
+  if (entry === undefined || result.status === 'duplicate') return [];
+  return result.deliveries.map((target) => ({ target, event: entry.event }));
+}
+
+function journalled({ event }: AppendEntry, appended: AppendResult): Committed {
+  const { status, reason, correlationId, deliveries } = appended;
+  return {
+    result: {
+      id: event.id,
+      status,
+      ...(reason === undefined ? {} : { reason }),
+      correlationId,
+      deliveries: deliveries.map(({ flow, key, run }) => ({ flow, key, run })),
+    },
+    deliveries,
+  };
+}
+
+const refused = ({ code, rejection, correlationId }: Refusal): EventResult => ({
+  id: rejection.id,
+  status: 'rejected',
+  reason: code,
+  correlationId,
+  deliveries: [],
+  ...(rejection.errors === undefined ? {} : { errors: rejection.errors }),
+});
+
+const ignored = ({
+  id,
+  reason,
+}: {
+  readonly id: string;
+  readonly reason: string;
+}): EventResult => ({
+  id,
+  status: 'filtered',
+  reason,
+  correlationId: id,
+  deliveries: [],
+});

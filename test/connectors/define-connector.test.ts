@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { z } from 'zod';
+import { type Connector, defineConnector } from '../../src/connectors/define-connector.ts';
+import type { OperationsOf } from '../../src/model/connector.ts';
+
+interface Deal {
+  readonly id: string;
+  readonly name: string;
+}
+const crm = defineConnector({
+  name: 'crm',
+  config: z.object({ baseUrl: z.url(), token: z.string() }),
+  rateLimit: { limit: 10, per: '1s' },
+  retry: { attempts: 6, initial: '500ms', max: '1m', within: '15m' },
+  operations: {
+    getDeal: {
+      effect: 'read',
+      timeout: '10s',
+      run: async (input: { id: string }, call) =>
+        (await call.fetch(`/deals/${input.id}`)).json() as Promise<Deal>,
+    },
+    findDeal: {
+      effect: 'read',
+      timeout: '10s',
+      run: async (_: { name: string }): Promise<Deal | undefined> => undefined,
+    },
+    addNote: {
+      effect: 'write',
+      timeout: '10s',
+      run: async (input: { dealId: string; text: string }, call) => {
+        await call.fetch(`/deals/${input.dealId}/notes`, { method: 'POST', json: input });
+      },
+    },
+  },
+  fake: { getDeal: (input) => ({ id: input.id, name: 'a deal' }), findDeal: () => undefined },
+});
+
+// Checked by the compiler: what a flow sees of the connector.
+type Crm = OperationsOf<typeof crm>;
+export const asFlowsSeeIt = async (flow: Crm): Promise<void> => {
+  const deal: Deal = await flow.getDeal({ id: '17' });
+  const found: Deal | null = await flow.findDeal({ name: deal.name });
+  const nothing: void = await flow.addNote({ dealId: found?.id ?? '', text: '' });
+  // @ts-expect-error the input has a type
+  await flow.getDeal({ ident: '17' });
+  // @ts-expect-error no such operation
+  await flow.getDeals();
+  return nothing;
+};
+export const typos = () => {
+  const config = z.object({ token: z.string() });
+  defineConnector({
+    name: 'x',
+    config,
+    // @ts-expect-error no such option
+    operations: { a: { effect: 'read', timeout: '1s', tmeout: 4, run: async (i: string) => i } },
+  });
+  defineConnector({
+    name: 'x',
+    config,
+    operations: {
+      // @ts-expect-error no such field in the configuration
+      a: { effect: 'read', timeout: '1s', run: async (i: string, call) => i + call.config.tken },
+    },
+  });
+  defineConnector({
+    name: 'x',
+    config,
+    operations: { a: { effect: 'read', timeout: '1s', run: async (i: string) => i } },
+    // @ts-expect-error not what the operation returns
+    fake: { a: () => 1 },
+  });
+  defineConnector({
+    name: 'x',
+    config,
+    operations: { a: { effect: 'read', timeout: '1s', run: async (i: string) => i } },
+    // @ts-expect-error no such operation
+    fake: { b: () => '' },
+  });
+};
+
+const operation = { effect: 'read', timeout: '1s', run: async () => 1 } as const;
+const base = { name: 'ok', config: z.object({}), operations: { go: operation } } as const;
+// What JavaScript, or a cast, can do.
+const define = (connector: object) => () => defineConnector(connector as Connector as never);
+
+describe('defineConnector', () => {
+  it('gives back the connector as it was written', () => {
+    assert.equal(crm.name, 'crm');
+    assert.deepEqual(Object.keys(crm.operations), ['getDeal', 'findDeal', 'addNote']);
+    assert.doesNotThrow(define(base));
+  });
+
+  const refused: readonly (readonly [string, object, RegExp])[] = [
+    ['an empty name', { ...base, name: '' }, /the connector name ""/],
+    ['a name with a dot', { ...base, name: 'crm.eu' }, /the connector name "crm\.eu"/],
+    ['a name in capitals', { ...base, name: 'CRM' }, /the connector name "CRM"/],
+    [
+      'the name of journal activities',
+      { ...base, name: 'journal' },
+      /the connector name "journal"/,
+    ],
+    ['the name of sources', { ...base, name: 'source' }, /none of journal, source/],
+    ['no operations', { ...base, operations: {} }, /connector ok has no operation/],
+    [
+      'an operation that makes the proxy a promise',
+      { ...base, operations: { then: operation } },
+      /the operation name "then"/,
+    ],
+    [
+      'an operation with a dash',
+      { ...base, operations: { 'get-deal': operation } },
+      /the operation name "get-deal" in ok\.get-deal/,
+    ],
+    [
+      'an effect that is neither',
+      { ...base, operations: { go: { ...operation, effect: 'both' } } },
+      /ok\.go: effect must be 'read' or 'write', got "both"/,
+    ],
+    [
+      'a timeout that is no duration',
+      { ...base, operations: { go: { ...operation, timeout: 'soon' } } },
+      /timeout of ok\.go must be a duration/,
+    ],
+    [
+      'a timeout over ten minutes',
+      { ...base, operations: { go: { ...operation, timeout: '11m' } } },
+      /ok\.go: timeout must be from 1ms to 10m, got "11m"/,
+    ],
+    ['attempts that are no count', { ...base, retry: { attempts: 0 } }, /ok\.go: retry\.attempts/],
+    ['a fake of nothing', { ...base, fake: { stop: () => 1 } }, /has a fake stop, but no such/],
+    [
+      'a rate limit of nothing',
+      { ...base, rateLimit: { limit: 0, per: '1s' } },
+      /rateLimit\.limit/,
+    ],
+  ];
+  for (const [what, connector, message] of refused) {
+    it(`refuses ${what}`, () => {
+      assert.throws(define(connector), message);
+    });
+  }
+});
