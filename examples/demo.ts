@@ -29,11 +29,10 @@ interface Answer<Body> {
   readonly status: number;
   readonly body: Body;
 }
-/** An error answer, RFC 9457. */
 interface Problem {
   readonly code?: string;
   readonly detail?: string;
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  readonly errors?: readonly { readonly path: string }[];
 }
 /** What `POST /events/:type` answers. */
 interface Results {
@@ -56,10 +55,7 @@ interface Run {
   }[];
   readonly links: { readonly self: string; readonly history?: string };
 }
-interface Message {
-  readonly channel: string;
-  readonly text: string;
-}
+type Message = { readonly channel: string; readonly text: string };
 
 interface Change {
   readonly id: string;
@@ -139,8 +135,11 @@ function sentOf({ status, body }: Answer<Results & Problem>): Sent {
     return { status: result.status, why, ...(delivery === undefined ? {} : { run: delivery.run }) };
   }
   if (status === 422) {
-    const named = (body.errors ?? []).map(({ path, message }) => `${path}: ${message}`).join('; ');
-    return { status: 'refused', why: `${status} ${body.code}${named === '' ? '' : `, ${named}`}` };
+    const paths = (body.errors ?? []).map(({ path }) => path).join(', ');
+    return {
+      status: 'refused',
+      why: `${status} ${body.code}${paths === '' ? '' : ` at ${paths}`}`,
+    };
   }
   throw demoFailed(`The engine answered ${status} ${body.code ?? ''}: ${body.detail ?? ''}`);
 }
@@ -241,9 +240,7 @@ function table(rows: readonly (readonly string[])[]): void {
   const line = (row: readonly string[]) =>
     `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ')}`.trimEnd();
   const [head = [], ...body] = rows;
-  say(`\n${bold(line(head))}`);
-  for (const row of body) say(line(row));
-  say('');
+  say(`\n${bold(line(head))}\n${body.map(line).join('\n')}\n`);
 }
 
 async function engineIsThere(): Promise<void> {

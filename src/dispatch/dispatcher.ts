@@ -11,7 +11,7 @@ import { LIMITS } from '../model/limits.ts';
 import { parseRunId, type RunId } from '../model/run.ts';
 import type { Logger } from '../telemetry.ts';
 import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
-import { callsAllowed, eventLoopMeter } from './pace.ts';
+import { type Pressure, paceFor } from './pace.ts';
 import {
   createRunQueue,
   isIdle,
@@ -27,6 +27,8 @@ export interface DispatcherOptions {
   readonly logger: Logger;
   /** Unique per process: lanes are leased to it. */
   readonly holder: string;
+  /** How hard the process works. @default not at all */
+  readonly pressure?: () => Pressure;
   /** Called with the lanes held, after each look at the journal. */
   readonly onLanes?: (lanes: readonly number[]) => void;
 }
@@ -58,11 +60,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const queues = new Map<RunId, RunQueue>();
   const sentThrough = new Map<RunId, number>();
   const marks = new Map<RunId, number>();
-  const utilization = eventLoopMeter();
+  const pressure = options.pressure ?? (() => ({ utilization: 0, commitsAwaited: 0 }));
   let lanes: ReadonlySet<number> = new Set();
   let held = 0;
   let inFlight = 0;
   let outage = { failures: 0, until: 0 };
+  let lastCallAt = 0;
   let isStopped = false;
   let pumpTimer: NodeJS.Timeout | undefined;
   let leasedAt = 0;
@@ -100,9 +103,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     clearTimeout(pumpTimer);
     if (isStopped) return;
     const now = Date.now();
-    const allowed = outage.failures > 0 ? 1 : callsAllowed(utilization());
+    const pace = paceFor(pressure());
+    const allowed = outage.failures > 0 ? 1 : pace.calls;
+    const notBefore = Math.max(outage.until, lastCallAt + pace.pauseMs);
     let wakeAt = Number.POSITIVE_INFINITY;
-    if (now < outage.until) wakeAt = outage.until;
+    if (now < notBefore) wakeAt = notBefore;
     else {
       for (const queue of queues.values()) {
         if (queue.isSending) continue;
@@ -120,6 +125,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function startSending(queue: RunQueue): void {
     queue.isSending = true;
     inFlight += 1;
+    lastCallAt = Date.now();
     track(
       sendNext(queue).finally(() => {
         inFlight -= 1;
@@ -182,7 +188,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const now = Date.now();
     switch (failure.kind) {
       case 'outage':
-        outage = { failures: outage.failures + 1, until: now + pauseMs(outage.failures, OUTAGE_PAUSE_MS_MAX) };
+        outage = {
+          failures: outage.failures + 1,
+          until: now + pauseMs(outage.failures, OUTAGE_PAUSE_MS_MAX),
+        };
         if (outage.failures === 1) {
           logger.warn(
             { reason: failure.reason },

@@ -22,7 +22,7 @@ export interface IngressOptions {
   /** Made by `bindSources`. @default none */
   readonly sources?: readonly BoundSource[];
   readonly logger: Logger;
-  /** Told of deliveries as soon as they are committed: the dispatcher's fast path. It must not throw. */
+  /** Told of deliveries as soon as they are committed: the dispatcher's fast path. */
   readonly onAppended?: (appended: readonly AppendedDelivery[]) => void;
   /** What `/events` asks for as bearer token; absent, none is asked for. */
   readonly token?: string;
@@ -50,7 +50,14 @@ export function createIngressApp(options: IngressOptions): Express {
     journal,
     catalogue: options.catalogue,
     flows: options.flows,
-    onAppended: options.onAppended ?? (() => undefined),
+    onAppended: (appended) => {
+      try {
+        options.onAppended?.(appended);
+      } catch (error) {
+        // What is committed is answered with 202: the dispatcher finds it in the journal.
+        logger.error({ reason: messageOf(error) }, 'could not tell the dispatcher of events');
+      }
+    },
     now: options.now ?? (() => new Date()),
   };
   const app = express().disable('x-powered-by').disable('etag').set('query parser', 'simple');

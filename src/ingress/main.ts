@@ -6,6 +6,7 @@ import { Client, type Connection } from '@temporalio/client';
 import type { Config } from '../config.ts';
 import { temporalDeliver } from '../dispatch/deliver.ts';
 import { createDispatcher } from '../dispatch/dispatcher.ts';
+import { pressureMeter } from '../dispatch/pace.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { BoundConnector } from '../model/connector.ts';
@@ -44,8 +45,10 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   const client = new Client({ connection, namespace: temporal.namespace });
   const summaries = new Map(flows.flows.map(({ name, head }) => [name, head.summary]));
   let lanes: readonly number[] = [];
+  const meter = pressureMeter();
   const dispatcher = createDispatcher({
     journal,
+    pressure: meter.read,
     logger,
     holder: randomUUID(),
     deliver: temporalDeliver(client, { summaryOf: (flow) => summaries.get(flow) }),
@@ -55,6 +58,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   });
   const app = createIngressApp({
     ...options,
+    journal: { ...journal, append: (entries) => meter.awaiting(journal.append(entries)) },
     ...(config.token === undefined ? {} : { token: config.token }),
     host: config.host,
     onAppended: dispatcher.offer,

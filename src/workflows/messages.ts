@@ -48,7 +48,7 @@ function decide(scope: RunScope, decision: Decision): DecisionReceipt {
     scope.flushRequested = true;
     return { parkId: '', action: 'flush' };
   }
-  const parked = undecided(scope);
+  const parked = undecided(scope, decision.parkId);
   if (parked === undefined)
     throw ApplicationFailure.nonRetryable('nothing waits', 'run_not_waiting');
   parked.decision = decision;

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { defineConnector } from '../../src/connectors/define-connector.ts';
 import { LIMITS } from '../../src/model/limits.ts';
+import { until } from '../support/wait.ts';
 import { bindOne, problemFrom, testCall } from './support/bound.ts';
 import { type Answer, type Receiver, startReceiver } from './support/local-server.ts';
 
@@ -211,8 +212,7 @@ describe('call.fetch', () => {
     const running = problemFrom(
       bound().run('write', post, testCall({ signal: controller.signal })),
     );
-    while (receiver.requests.length === before)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('the request', () => receiver.requests.length > before);
     controller.abort(new DOMException('enough', 'TimeoutError'));
     assert.match((await running).message, /enough/);
   });

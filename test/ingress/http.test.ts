@@ -255,19 +255,3 @@ describe('Health', () => {
     await ingress.stop();
   });
 });
-
-describe('With the journal away', () => {
-  it('nothing is accepted: 503 with Retry-After, and the dispatcher hears nothing', async () => {
-    const journal = await openJournal({});
-    const ingress = await startTestIngress({ journal });
-    await journal.close();
-    for (const fields of [{}, { type: 'thing.unheard_of' }, { type: 'deal.stage_changed' }]) {
-      const answer = await postEvent(ingress, fields);
-      assert.equal(answer.status, 503);
-      assert.equal(answer.body.code, 'journal_unavailable');
-      assert.ok(Number(answer.headers.get('retry-after')) > 0);
-    }
-    assert.deepEqual(ingress.appended, []);
-    await ingress.stop();
-  });
-});

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { preferredWait } from '../../src/ingress/stages/wait-for-outcomes.ts';
 import { parseRunId } from '../../src/model/run.ts';
-import { waitFor } from '../support/wait.ts';
+import { until } from '../support/wait.ts';
 import {
   cloudEvent,
   post,
@@ -24,7 +24,7 @@ describe('Prefer: wait', () => {
 
   /** What a run does in the journal when its flow returns. */
   async function settleRunOf(id: string): Promise<void> {
-    await waitFor(() => ingress.appended.some(({ event }) => event.id === id));
+    await until(`event ${id}`, () => ingress.appended.some(({ event }) => event.id === id));
     const run = `seen:default:test/${id}` as never;
     assert.ok(parseRunId(run));
     await ingress.journal.leaseLanes('this test', 60_000);

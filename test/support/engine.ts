@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Journal, RunRow } from '../../src/journal/journal.ts';
@@ -62,7 +62,6 @@ export async function startEngine(options: {
   readonly operations: Operations;
   readonly serverArgs?: readonly string[];
 }): Promise<TestEngine> {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const env = await startTemporal(options.serverArgs);
   const journal = await openJournal({});
   const bundle = await bundleWorkflowCode({

@@ -76,9 +76,7 @@ function attributeProblems(
 
 function attributeProblem(name: string, value: unknown): string | undefined {
   if (typeof value === 'boolean' || typeof value === 'number') {
-    return NUMERIC.has(name) || !KNOWN_TEXT.has(name)
-      ? RULES.get(name)?.(String(value))
-      : 'must be a string';
+    return TEXT_ONLY.has(name) ? 'must be a string' : RULES.get(name)?.(String(value));
   }
   if (typeof value !== 'string') return 'must be a string, a number or a boolean';
   if (value === '') return 'is empty';
@@ -88,21 +86,18 @@ function attributeProblem(name: string, value: unknown): string | undefined {
   return textProblem(value) ?? RULES.get(name)?.(value);
 }
 
-const NUMERIC: ReadonlySet<string> = new Set(['schemaversion', 'hops']);
-const OPTIONAL_TEXT = [
+/** Every other attribute may be a number or a boolean too, as CloudEvents allows. */
+const TEXT_ONLY: ReadonlySet<string> = new Set([
+  ...REQUIRED,
+  'specversion',
+  'time',
   'subject',
+  'tenantid',
   'correlationid',
   'causationid',
   'actor',
   'origin',
   'replay',
-] as const;
-const KNOWN_TEXT: ReadonlySet<string> = new Set([
-  ...REQUIRED,
-  ...OPTIONAL_TEXT,
-  'specversion',
-  'time',
-  'tenantid',
   'traceparent',
 ]);
 
