@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, Worker } from '@temporalio/worker';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import {
+  bundleWorkflowCode,
+  DefaultLogger,
+  NativeConnection,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
 import { z } from 'zod';
 import { operationActivities } from '../../src/activities/run-operation.ts';
 import { bindConnectors } from '../../src/connectors/bind-connectors.ts';
@@ -13,6 +17,7 @@ import type { Json } from '../../src/model/event.ts';
 import type { OperationCall } from '../../src/model/protocol.ts';
 import { makeRunId } from '../../src/model/run.ts';
 import { type Answer, type Receiver, startReceiver } from '../connectors/support/local-server.ts';
+import { startTemporal } from '../support/engine.ts';
 import { until } from '../support/wait.ts';
 import type { callOperation, Seen } from './fixtures/workflows.ts';
 
@@ -65,15 +70,7 @@ describe('an operation on a real Temporal server', function () {
   const taskQueue = `operations-${randomUUID()}`;
 
   before(async () => {
-    const path = process.env.TEMPORAL_CLI ?? join(homedir(), 'go/bin/temporal');
-    env = await TestWorkflowEnvironment.createLocal({
-      server: {
-        executable: { type: 'existing-path', path },
-        log: { level: 'error', format: 'pretty' },
-        // Retries under a second wait for a second otherwise.
-        extraArgs: ['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="10ms"'],
-      },
-    });
+    env = await startTemporal();
     receiver = await startReceiver(script.answers);
     bundle = await bundleWorkflowCode({
       workflowsPath: fileURLToPath(new URL('./fixtures/workflows.ts', import.meta.url)),
@@ -87,7 +84,7 @@ describe('an operation on a real Temporal server', function () {
     await env.teardown();
   });
 
-  async function startWorker(): Promise<void> {
+  async function startWorker(options: Partial<WorkerOptions> = {}): Promise<void> {
     const connectors = bindConnectors([crm], {
       env: { TIDEGATE_CRM_BASE_URL: receiver.url },
       journal: { recordOutbox: async () => assert.fail('no fake here') },
@@ -100,6 +97,7 @@ describe('an operation on a real Temporal server', function () {
       taskQueue,
       workflowBundle: bundle,
       activities: operationActivities(connectors, { now: Date.now, random: Math.random, logger }),
+      ...options,
       shutdownGraceTime: '1ms',
       shutdownForceTime: '5s',
     });
@@ -110,7 +108,7 @@ describe('an operation on a real Temporal server', function () {
     await running;
   }
 
-  const start = async (operation: string, answers: string) => {
+  const start = async (operation: string, answers: string, heartbeatTimeout?: string) => {
     const key = randomUUID();
     const call: OperationCall = {
       connector: 'crm',
@@ -124,7 +122,7 @@ describe('an operation on a real Temporal server', function () {
     const handle = await env.client.workflow.start<typeof callOperation>('callOperation', {
       taskQueue,
       workflowId: key,
-      args: [call],
+      args: heartbeatTimeout === undefined ? [call] : [call, heartbeatTimeout],
     });
     return { key, handle };
   };
@@ -205,12 +203,31 @@ describe('an operation on a real Temporal server', function () {
     assert.deepEqual([type, nonRetryable, script.calls(key)], ['unknown', true, 1]);
   });
 
-  it('is cancelled with its run', async () => {
+  // For Temporal a worker is dead when its heartbeats stop; ours come every 3.3 s.
+  it('is tried again by itself when its worker is dead', async () => {
+    const { key, handle } = await start('post', 'silent,200', '1 second');
+    assert.deepEqual(await handle.result(), { status: 'returned', result: { calls: 2 } });
+    assert.equal(script.calls(key), 2);
+  });
+
+  it('asks a person when its worker died within a write that cannot be repeated', async () => {
+    const { key, handle } = await start('once', 'silent,200', '1 second');
+    const { type, message } = failure(await handle.result());
+    assert.deepEqual([type, script.calls(key)], ['unknown', 1]);
+    assert.match(message, /a worker died during an earlier attempt/);
+  });
+
+  it('ends with its run: the request is given up', async () => {
+    await stopWorker();
+    // Heartbeats bring the news of a cancellation, and the SDK holds them back for 8 s by default.
+    await startWorker({ maxHeartbeatThrottleInterval: '50ms' });
     const { key, handle } = await start('post', 'silent');
     await until('the call', () => script.calls(key) === 1);
     await handle.cancel();
-    await until('the end', async () => (await handle.describe()).status.name !== 'RUNNING');
-    assert.equal((await handle.describe()).status.name, 'CANCELLED');
+    await until('the request to be given up', () =>
+      receiver.givenUp.some((url) => url.includes(key)),
+    );
+    await until('the end', async () => (await handle.describe()).status.name === 'CANCELLED');
     assert.equal(script.calls(key), 1);
   });
 

@@ -40,6 +40,8 @@ export interface Answer {
 
 export interface Receiver extends LocalServer {
   readonly requests: readonly ReceivedRequest[];
+  /** The URLs of requests that their sender gave up before they were answered. */
+  readonly givenUp: readonly string[];
 }
 
 /** A server that keeps what it gets and answers as it is told. */
@@ -47,6 +49,7 @@ export async function startReceiver(
   answer: (request: ReceivedRequest, number: number) => Answer,
 ): Promise<Receiver> {
   const requests: ReceivedRequest[] = [];
+  const givenUp: string[] = [];
   const server = await startServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
@@ -58,12 +61,12 @@ export async function startReceiver(
     };
     requests.push(request);
     const { status = 200, headers = {}, body = '', cut, silent } = answer(request, requests.length);
-    if (silent) return;
+    if (silent) return void incoming.socket.once('close', () => givenUp.push(request.url));
     if (cut === 'before') return void incoming.socket.destroy();
     outgoing.writeHead(status, { ...headers, ...(cut ? { 'content-length': '1000' } : {}) });
     if (cut !== 'within') return void outgoing.end(body);
     outgoing.write('{"half":');
     setTimeout(() => incoming.socket.destroy(), 20);
   });
-  return { ...server, requests };
+  return { ...server, requests, givenUp };
 }
