@@ -52,13 +52,19 @@ const MARK_MS = 50;
 /** One cheap call at a time asks whether Temporal is back. */
 const OUTAGE_PAUSE_MS_MAX = 2_000;
 const REFUSED_PAUSE_MS_MAX = 30_000;
-/** How many runs' watermarks are remembered, so that a hot run's next event needs no question to the journal. */
+/** How many runs are remembered, so that a hot run is spaced and its next event needs no question to the journal. */
 const REMEMBERED_RUNS_MAX = 50_000;
+
+/** The last call to a run: the highest number in it, and when it ended. */
+interface Sent {
+  readonly through: number;
+  readonly at: number;
+}
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { journal, deliver, logger, holder } = options;
   const queues = new Map<RunId, RunQueue>();
-  const sentThrough = new Map<RunId, number>();
+  const remembered = new Map<RunId, Sent>();
   const marks = new Map<RunId, number>();
   const pressure = options.pressure ?? (() => ({ utilization: 0, commitsAwaited: 0 }));
   let lanes: ReadonlySet<number> = new Set();
@@ -82,7 +88,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   ): void {
     for (const { target, event } of deliveries) {
       if (!lanes.has(runLane(target.run))) continue;
-      const queue = queueOf(target.run, target.number === 1 ? 0 : sentThrough.get(target.run));
+      const queue = queueOf(target.run, target.number === 1 ? 0 : undefined);
       if (offerDelivery(queue, { number: target.number, event }, held < LIMITS.dispatchQueueMax)) {
         held += 1;
       }
@@ -93,7 +99,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function queueOf(run: RunId, sent: number | undefined): RunQueue {
     const existing = queues.get(run);
     if (existing !== undefined) return existing;
-    const queue = createRunQueue(run, sent);
+    const last = remembered.get(run);
+    const queue = createRunQueue(run, last?.through ?? sent);
+    queue.notBefore = last === undefined ? 0 : last.at + SPACING_MS;
     queues.set(run, queue);
     return queue;
   }
@@ -178,9 +186,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     outage = { failures: 0, until: 0 };
     held -= batch.length;
     settleBatch(queue, batch);
-    queue.notBefore = Date.now() + SPACING_MS;
+    const now = Date.now();
+    queue.notBefore = now + SPACING_MS;
     const through = batch.at(-1)?.number ?? 0;
-    remember(queue.run, through);
+    remember(queue.run, { through, at: now });
     marks.set(queue.run, through);
   }
 
@@ -214,12 +223,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  function remember(run: RunId, through: number): void {
-    sentThrough.delete(run);
-    sentThrough.set(run, through);
-    if (sentThrough.size <= REMEMBERED_RUNS_MAX) return;
-    const oldest = sentThrough.keys().next().value;
-    if (oldest !== undefined) sentThrough.delete(oldest);
+  function remember(run: RunId, sent: Sent): void {
+    remembered.delete(run);
+    remembered.set(run, sent);
+    if (remembered.size <= REMEMBERED_RUNS_MAX) return;
+    const oldest = remembered.keys().next().value;
+    if (oldest !== undefined) remembered.delete(oldest);
   }
 
   async function flushMarks(): Promise<void> {
@@ -249,7 +258,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (lanes.size === 0) return;
     for (const pending of await journal.pendingRuns([...lanes], PENDING_RUNS_MAX)) {
       if (queues.has(pending.run)) continue;
-      const sent = Math.max(pending.sentThrough, sentThrough.get(pending.run) ?? 0);
+      const sent = Math.max(pending.sentThrough, remembered.get(pending.run)?.through ?? 0);
       if (sent >= pending.acceptedThrough) continue;
       queueOf(pending.run, sent).isBehind = true;
     }

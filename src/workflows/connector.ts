@@ -98,7 +98,7 @@ function attempt(
   showStage(scope, 'running', `calling ${activity}`);
   const schedule = operations[activity];
   if (schedule === undefined) throw new Error(`no activity ${activity}`);
-  return schedule.executeWithOptions({ summary: `${activity} for ${key}`.slice(0, 200) }, [
+  return schedule.executeWithOptions({ summary: `for ${key}`.slice(0, 200) }, [
     {
       connector: call.name,
       operation: call.operation,

@@ -35,7 +35,7 @@ export async function parkAt(
     reason: why.reason,
   };
   scope.parked.push(parked);
-  await journal['journal.park']({
+  await journal.park({
     run: scope.input.run,
     workflowRunId: workflowInfo().runId,
     ...describe(parked),
@@ -49,7 +49,7 @@ export async function parkAt(
     scope.continueWith({ step, state: describe(parked) });
     return await new Promise<never>(() => {});
   }
-  await journal['journal.resume']({ run: scope.input.run, parkId: parked.parkId, decision });
+  await journal.resume({ run: scope.input.run, parkId: parked.parkId, decision });
   scope.parked.splice(scope.parked.indexOf(parked), 1);
   showErrorClass(scope.parked[0]?.errorClass ?? null);
   showStage(scope, 'running', `${decision.action} of ${step}, decided by ${decision.actor}`);

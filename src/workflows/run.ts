@@ -78,7 +78,7 @@ function firstPhase(carried: CarriedRun | undefined): Phase {
 /** Asks the journal what of this key is settled: a late repeat of a delivery must not start it anew. */
 async function open(scope: RunScope): Promise<void> {
   await condition(() => scope.inbox.peek() !== undefined);
-  const { settledThrough } = await journal['journal.open']({
+  const { settledThrough } = await journal.open({
     run: scope.input.run,
     workflowRunId: scope.workflowRunId,
     firstNumber: scope.inbox.peek()?.number ?? 1,
@@ -165,7 +165,7 @@ const settle = (
   scope: RunScope,
   settlement: Omit<SettleRunInput, 'run' | 'workflowRunId'>,
 ): Promise<void> =>
-  journal['journal.settle']({
+  journal.settle({
     run: scope.input.run,
     workflowRunId: scope.workflowRunId,
     ...settlement,

@@ -104,6 +104,18 @@ describe('the dispatcher', () => {
     assert.ok(temporal.calls.length < 10, `${temporal.calls.length} calls for 40 events`);
   });
 
+  it('spaces the calls of a key whose events trickle in one by one', async () => {
+    const temporal = recordingDeliver();
+    const { offer } = start(temporal.deliver);
+    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).length > 0);
+    for (let n = 0; n < 30; n += 1) {
+      offer(await append('trickle'));
+      await sleep(10);
+    }
+    await allSent(['trickle']);
+    assert.ok(temporal.calls.length < 15, `${temporal.calls.length} calls for 30 events`);
+  });
+
   it('bounds what goes in one call', async () => {
     await append('big', LIMITS.deliveriesPerCallMax + 1);
     const temporal = recordingDeliver();
