@@ -54,6 +54,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     // A run's history is short and its workflow small; the cache is bounded by memory.
     maxConcurrentActivityTaskExecutions: 200,
     maxConcurrentLocalActivityExecutions: 200,
+    // Heartbeats bring an operation the news that it was cancelled.
+    maxHeartbeatThrottleInterval: '2 seconds',
+    defaultHeartbeatThrottleInterval: '2 seconds',
     shutdownGraceTime: '5 seconds',
     shutdownForceTime: '10 seconds',
   });

@@ -53,7 +53,7 @@ export async function installTemporalCli(env) {
     rmSync(workFolder, { recursive: true, force: true });
   }
   throw new SetupError(
-    'there is no Temporal CLI here and none could be fetched: install it (https://docs.temporal.io/cli) or Go 1.24 or newer, or set TEMPORAL_CLI to its path, and run the command again.',
+    'there is no Temporal CLI here and none could be fetched: install it (https://docs.temporal.io/cli) or Go 1.25 or newer, or set TEMPORAL_CLI to its path, and run the command again.',
   );
 }
 

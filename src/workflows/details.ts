@@ -38,21 +38,24 @@ function details(scope: RunScope): string {
   const { flow, tenant, key } = scope.input;
   const lines = [
     `**${plain(flow)}** for **${plain(key)}** (tenant ${plain(tenant)})`,
-    `- ${scope.stage}: ${plain(scope.waitingFor ?? '')}`,
+    `**${scope.stage}**: ${plain(scope.waitingFor ?? '')}`,
   ];
   const window = scope.window;
   if (window !== undefined) {
-    lines.push(`- opened by ${plain(window.first.event.type)} \`${plain(window.first.event.id)}\``);
-    lines.push(`- correlation id \`${plain(window.first.event.correlationid)}\``);
-  }
-  const inbox = scope.inbox.queued().length;
-  if (inbox > 0) lines.push(`- ${inbox} events wait for the next window`);
-  for (const parked of scope.parked) {
+    const { type, id, source, correlationid } = window.first.event;
     lines.push(
-      `- **needs a person** at ${plain(parked.step)} (${parked.errorClass}): ${plain(parked.reason)}`,
+      `Opened by ${plain(type)} \`${plain(id)}\` from ${plain(source)}, correlation id \`${plain(correlationid)}\``,
     );
   }
-  return lines.join('\n');
+  const inbox = scope.inbox.queued().length;
+  if (inbox > 0) lines.push(`In the inbox for the next window: ${inbox}`);
+  for (const parked of scope.parked) {
+    lines.push(
+      `**Needs a person** at ${plain(parked.step)} (${parked.errorClass}): ${plain(parked.reason)}`,
+    );
+  }
+  // Paragraphs: the Web UI renders neither lists nor single line breaks.
+  return lines.join('\n\n');
 }
 
 // The Web UI renders details as Markdown; keys and reasons are data, never markup.

@@ -37,12 +37,13 @@ export function createInbox(seenThrough = 0, queued: readonly Delivery[] = []): 
   let collector: Collector | undefined;
 
   const offer = (): void => {
-    let taken = 0;
-    for (const delivery of queue) {
-      if (collector === undefined || !collector(delivery)) break;
-      taken += 1;
+    while (collector !== undefined) {
+      const next = queue.shift();
+      if (next === undefined) return;
+      if (collector(next)) continue;
+      queue.unshift(next);
+      return;
     }
-    if (taken > 0) queue = queue.slice(taken);
   };
 
   return {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
+import { findTemporalCli } from '../../src/temporal-cli.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { until } from '../support/wait.ts';
 import { freePort, type Restartable, restartable } from './processes.ts';
@@ -29,7 +30,7 @@ function seededRandom(seed: number): () => number {
 }
 
 describe('worker, ingress and Temporal, killed at random moments', () => {
-  const seed = Number(process.env['TIDEGATE_TEST_SEED'] ?? Date.now() % 1_000_000);
+  const seed = Number(process.env.TIDEGATE_TEST_SEED ?? Date.now() % 1_000_000);
   const random = seededRandom(seed);
   const directory = mkdtempSync(join(tmpdir(), 'tidegate-faults-'));
   let postgres: TestPostgres;
@@ -69,7 +70,7 @@ describe('worker, ingress and Temporal, killed at random moments', () => {
       temporal: restartable(
         'temporal',
         [
-          process.env['TEMPORAL_CLI'] ?? join(homedir(), 'go/bin/temporal'),
+          await findTemporalCli(process.env),
           ...['server', 'start-dev', '--ip', '127.0.0.1', '--log-level', 'error'],
           ...['--port', String(temporalPort), '--ui-port', String(uiPort)],
           ...['--db-filename', join(directory, 'temporal.db')],

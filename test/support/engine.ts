@@ -1,5 +1,3 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
@@ -12,6 +10,7 @@ import { type OperationCall, SEARCH_ATTRIBUTES } from '../../src/model/protocol.
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { ensureSearchAttributes } from '../../src/temporal.ts';
+import { findTemporalCli } from '../../src/temporal-cli.ts';
 import { until } from './wait.ts';
 
 export const silent = createLogger({ level: 'silent' });
@@ -24,7 +23,7 @@ export async function startTemporal(
     server: {
       executable: {
         type: 'existing-path',
-        path: process.env.TEMPORAL_CLI ?? join(homedir(), 'go/bin/temporal'),
+        path: await findTemporalCli(process.env),
       },
       log: { level: 'error', format: 'pretty' },
       searchAttributes: Object.values(SEARCH_ATTRIBUTES).map((name) => ({ name, type: 'KEYWORD' })),

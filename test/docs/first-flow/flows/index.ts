@@ -1,0 +1,2 @@
+export { hello } from './hello';
+export { orderDigest } from './order-digest';
