@@ -27,7 +27,7 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Where a run is: what the search attribute `TidegateStage` and the journal say. */
-export type RunStage = 'running' | 'waiting' | 'parked' | 'settling';
+export type RunStage = 'running' | 'waiting' | 'parked' | 'settled';
 
 /** The one argument of a run's workflow. */
 export interface RunInput {

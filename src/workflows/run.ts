@@ -103,7 +103,6 @@ async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Prom
   if (end.kind === 'waiting') {
     return { kind: 'continue', carried: { window: carryWindow(window, end.waiting) } };
   }
-  showStage(scope, 'settling', end.outcome);
   await settle(scope, {
     through: window.takenThrough,
     outcome: end.outcome,
@@ -113,6 +112,8 @@ async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Prom
   });
   scope.lastResult = end.result ?? null;
   scope.window = undefined;
+  // A stage is an event of history each time: what goes on at once is not shown as settled.
+  if (scope.inbox.peek() === undefined) showStage(scope, 'settled', end.outcome);
   if (window.edgeTime !== undefined) return { kind: 'edge', time: window.edgeTime };
   if (end.outcome === 'aborted' && scope.inbox.peek() === undefined) {
     return { kind: 'failed', reason: end.reason ?? 'aborted' };
