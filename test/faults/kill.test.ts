@@ -9,6 +9,7 @@ import { openJournal } from '../../src/journal/open.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { seededRandom } from '../support/random.ts';
 import { until } from '../support/wait.ts';
 import { freePort, type Restartable, restartable } from './processes.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
@@ -17,17 +18,6 @@ const EVENTS = 300;
 const CUSTOMERS = 5;
 const KILLS = 9;
 const root = fileURLToPath(new URL('../..', import.meta.url));
-
-/** A small seeded generator (mulberry32): a failing run can be repeated by its seed. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 describe('worker, ingress and Temporal, killed at random moments', () => {
   const seed = Number(process.env.TIDEGATE_TEST_SEED ?? Date.now() % 1_000_000);

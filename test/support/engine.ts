@@ -1,7 +1,7 @@
 import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
-import { temporalDeliver } from '../../src/dispatch/deliver.ts';
+import { type Deliver, temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Journal, RunRow } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
@@ -60,6 +60,8 @@ export async function startEngine(options: {
   readonly flowsPath: string;
   readonly operations: Operations;
   readonly serverArgs?: readonly string[];
+  /** Wraps the calls of the dispatcher, to make them fail. */
+  readonly faulty?: (deliver: Deliver) => Deliver;
 }): Promise<TestEngine> {
   const env = await startTemporal(options.serverArgs);
   const journal = await openJournal({});
@@ -75,11 +77,12 @@ export async function startEngine(options: {
     }),
   });
   const client = new Client({ connection: env.connection });
+  const faulty = options.faulty ?? ((deliver: Deliver) => deliver);
   const dispatcher: Dispatcher = createDispatcher({
     journal,
     logger: silent,
     holder: 'test',
-    deliver: temporalDeliver(client, { summaryOf: () => undefined }),
+    deliver: faulty(temporalDeliver(client, { summaryOf: () => undefined })),
   });
   dispatcher.start();
 

@@ -17,7 +17,7 @@ export interface TestPostgres {
   createDatabase(): Promise<string>;
   /** Ends the server as an administrator does: connections are terminated. */
   stop(): Promise<void>;
-  /** Ends the server as a crash does. */
+  /** Ends the server and all its connections as a crash does: it recovers from its log when it starts. */
   kill(): Promise<void>;
   /** Starts it again on the same port with the same data. */
   start(): Promise<void>;
@@ -63,7 +63,6 @@ export async function startPostgres(): Promise<TestPostgres> {
     const deadline = Date.now() + READY_MS_MAX;
     while (!(await answers(url('postgres')))) {
       if (Date.now() > deadline) throw new Error(`PostgreSQL at port ${port} does not start`);
-      // After a kill the first start can fail, until the last connection's process has noticed.
       if (child === undefined || child.exitCode !== null) child = run();
       await sleep(50);
     }
@@ -81,7 +80,8 @@ export async function startPostgres(): Promise<TestPostgres> {
       return url(name);
     },
     stop: () => end('SIGINT'),
-    kill: () => end('SIGKILL'),
+    // An immediate shutdown. After SIGKILL its connections' processes would go on answering for a while.
+    kill: () => end('SIGQUIT'),
     start,
     remove: async () => {
       await end('SIGINT');

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { DeterminismViolationError } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import { bundleFlows } from '../../src/worker.ts';
+import { silent } from '../support/engine.ts';
+import { scenarios } from './scenarios.ts';
+
+type Bundle = Awaited<ReturnType<typeof bundleFlows>>;
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const recorded = readdirSync(file('./histories')).sort();
+
+/** As record.ts wrote it. */
+const history = async (name: string): Promise<unknown> =>
+  JSON.parse(await readFile(file(`./histories/${name}`), 'utf8'));
+
+const replay = async (bundle: Bundle, name: string): Promise<void> =>
+  Worker.runReplayHistory({ workflowBundle: bundle }, await history(name));
+
+describe('A run that began before this change', () => {
+  let bundle: Bundle;
+  before(async function () {
+    this.timeout(60_000);
+    bundle = await bundleFlows(file('./fixtures/flows.ts'), silent);
+  });
+
+  for (const name of recorded) {
+    // See record.ts for what to do when one fails.
+    it(`goes on as it was: ${name.replace('.json', '')}`, () => replay(bundle, name));
+  }
+
+  it('is recorded for every scenario', () => {
+    const names = new Set(recorded.map((name) => name.replace(/-\d+\.json$/, '')));
+    assert.deepEqual([...names].sort(), scenarios.map(({ name }) => name).sort());
+  });
+
+  it('is found out to be broken when its flow has one more operation', async function () {
+    this.timeout(60_000);
+    const changed = await bundleFlows(file('./fixtures/changed-flows.ts'), silent);
+    await replay(changed, 'immediate-1.json');
+    await assert.rejects(replay(changed, 'park-skip-1.json'), DeterminismViolationError);
+  });
+});
