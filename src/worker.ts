@@ -16,7 +16,7 @@ import type { Journal } from './journal/journal.ts';
 import type { BoundConnector } from './model/connector.ts';
 import { TASK_QUEUE } from './model/protocol.ts';
 import type { Logger } from './telemetry.ts';
-import type { TemporalTarget } from './temporal.ts';
+import { ensureSearchAttributes, lazyConnection, type TemporalTarget } from './temporal.ts';
 
 export interface WorkerOptions {
   readonly temporal: TemporalTarget;
@@ -35,8 +35,14 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts a worker; resolves when it polls. */
+/**
+ * Starts a worker; resolves when it polls.
+ *
+ * @throws TidegateError `temporal_unavailable`; `config_invalid` when the search attributes that
+ * every run sets are missing and cannot be registered.
+ */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  await registerSearchAttributes(options);
   const connection = await NativeConnection.connect(options.temporal.connection);
   const worker = await Worker.create({
     connection,
@@ -68,6 +74,18 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await ended;
     },
   };
+}
+
+async function registerSearchAttributes({ temporal, logger }: WorkerOptions): Promise<void> {
+  const connection = lazyConnection(temporal);
+  try {
+    const outcome = await ensureSearchAttributes(connection, temporal.namespace);
+    if (outcome === 'unchecked') {
+      logger.warn('cannot tell whether Temporal has the search attributes that runs set');
+    }
+  } finally {
+    await connection.close();
+  }
 }
 
 /**

@@ -5,19 +5,13 @@ import { startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { createLogger } from '../telemetry.ts';
-import {
-  ensureSearchAttributes,
-  lazyConnection,
-  localTemporal,
-  type TemporalTarget,
-  temporalFromEnvironment,
-} from '../temporal.ts';
+import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
 import { assertPortsFree } from './ports.ts';
 import { loadProject, type Project } from './project.ts';
 import { untilStopped } from './signals.ts';
-import { type DevServer, startDevServer } from './temporal-dev-server.ts';
+import { type DevServer, endLeftover, startDevServer } from './temporal-dev-server.ts';
 
 /**
  * `tidegate dev [dir]`: everything in one process tree: journal, ingress, dispatcher, worker and,
@@ -31,6 +25,7 @@ export async function dev(directory: string): Promise<void> {
   say(`Tidegate starts ${directory} …`);
   const project = await loadProject(directory);
   const sources = bindSources(project.sources, env);
+  if (!config.externalTemporal) await endLeftover(config.directory);
   await assertPortsFree(neededPorts(config));
 
   installTemporalRuntime(logger);
@@ -46,7 +41,6 @@ export async function dev(directory: string): Promise<void> {
   ]);
   const temporal =
     devServer === undefined ? temporalFromEnvironment(env) : localTemporal(config.temporalPort);
-  await registerSearchAttributes(temporal);
   const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
   const worker = await startWorker({ temporal, journal, connectors, bundle, logger });
   const temporalUiUrl =
@@ -117,15 +111,6 @@ async function startTemporal(
     directory: config.directory,
     logger,
   });
-}
-
-async function registerSearchAttributes(temporal: TemporalTarget): Promise<void> {
-  const connection = lazyConnection(temporal);
-  try {
-    await ensureSearchAttributes(connection, temporal.namespace);
-  } finally {
-    await connection.close();
-  }
 }
 
 function welcome(ready: {

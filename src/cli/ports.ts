@@ -20,7 +20,7 @@ export async function assertPortsFree(needed: readonly NeededPort[]): Promise<vo
   }
   if (taken.length === 0) return;
   const list = taken.map(({ port, use }) => `${port} (${use})`).join(', ');
-  const remedy = taken.map(({ variable, port }) => `${variable}=${port + 1_000}`).join(' ');
+  const remedy = taken.map(({ variable, port }) => `${variable}=${port + 1}`).join(' ');
   throw new TidegateError(
     'port_taken',
     `Another process listens on ${list}. Stop it, or choose other ports, for example: ${remedy} npm start`,

@@ -34,7 +34,6 @@ const OUTPUT_CHARACTERS_MAX = 4_000;
  */
 export async function startDevServer(options: DevServerOptions): Promise<DevServer> {
   mkdirSync(options.directory, { recursive: true });
-  await endLeftover(options.directory);
   let isStopping = false;
   let child = start(options);
   const keepRunning = (): void => {
@@ -93,7 +92,9 @@ function start({ executable, port, uiPort, directory }: DevServerOptions): Start
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
   child.on('error', (error) => keep(Buffer.from(messageOf(error))));
-  if (child.pid !== undefined) writeFileSync(pidFile(directory), String(child.pid));
+  if (child.pid !== undefined) {
+    writeFileSync(pidFile(directory), `${child.pid} ${process.pid}`);
+  }
   return { process: child, output: () => output.trim() };
 }
 
@@ -129,33 +130,31 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
+/** The server's process id and, after a space, that of the `tidegate dev` which started it. */
 const pidFile = (directory: string): string => join(directory, 'temporal.pid');
 
-/** Ends the server that a killed `tidegate dev` has left running on the same database. */
-async function endLeftover(directory: string): Promise<void> {
+/**
+ * Ends the server that a killed `tidegate dev` has left running on the same database, and nothing
+ * else. Only where processes are listed in /proc, as on Linux.
+ */
+export async function endLeftover(directory: string): Promise<void> {
   const pid = leftoverPid(directory);
   if (pid === undefined) return;
   const until = Date.now() + STOP_MS_MAX;
   process.kill(pid, 'SIGTERM');
-  while (isRunning(pid) && Date.now() < until) await sleep(50);
+  while (leftoverPid(directory) === pid && Date.now() < until) await sleep(50);
 }
 
 function leftoverPid(directory: string): number | undefined {
   try {
-    const pid = Number(readFileSync(pidFile(directory), 'utf8'));
+    const [pid, starter] = readFileSync(pidFile(directory), 'utf8').split(' ').map(Number);
     // Process ids are reused: only one that runs on our database is ours to end.
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return command.includes(join(directory, 'temporal.db')) ? pid : undefined;
+    if (!command.includes(join(directory, 'temporal.db'))) return undefined;
+    // The system gives an orphan another parent: with its own, a `tidegate dev` still uses it.
+    const parent = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    return parent === starter ? undefined : pid;
   } catch {
     return undefined;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -6,13 +6,14 @@
 import type { Journal, NumberedDelivery } from '../journal/journal.ts';
 import { runLane } from '../journal/lanes.ts';
 import { messageOf } from '../model/error.ts';
-import type { Delivery, TidegateEvent } from '../model/event.ts';
+import type { TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import { parseRunId, type RunId } from '../model/run.ts';
 import type { Logger } from '../telemetry.ts';
 import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
 import { type Pressure, paceFor } from './pace.ts';
 import {
+  type Batch,
   createRunQueue,
   isIdle,
   nextBatch,
@@ -59,6 +60,9 @@ const REMEMBERED_RUNS_MAX = 50_000;
 interface Sent {
   readonly through: number;
   readonly at: number;
+  /** What the run was sent since it was last asked whether its inbox is full. */
+  readonly uncheckedEvents: number;
+  readonly uncheckedBytes: number;
 }
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -68,7 +72,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const marks = new Map<RunId, number>();
   const pressure = options.pressure ?? (() => ({ utilization: 0, commitsAwaited: 0 }));
   let lanes: ReadonlySet<number> = new Set();
-  let held = 0;
+  let inMemory = 0;
   let inFlight = 0;
   let outage = { failures: 0, until: 0 };
   let lastCallAt = 0;
@@ -89,8 +93,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (const { target, event } of deliveries) {
       if (!lanes.has(runLane(target.run))) continue;
       const queue = queueOf(target.run, target.number === 1 ? 0 : undefined);
-      if (offerDelivery(queue, { number: target.number, event }, held < LIMITS.dispatchQueueMax)) {
-        held += 1;
+      if (
+        offerDelivery(queue, { number: target.number, event }, inMemory < LIMITS.dispatchQueueMax)
+      ) {
+        inMemory += 1;
       }
     }
     pump();
@@ -150,7 +156,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     try {
       if (queue.waiting.length === 0) await load(queue);
       const batch = nextBatch(queue.waiting);
-      if (batch.length === 0) return;
+      if (batch.deliveries.length === 0) return;
+      if (await isFull(queue)) return;
       await send(queue, batch);
     } catch (error) {
       // Only the journal fails here; the lease loop reports it, the run waits.
@@ -169,27 +176,54 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       bytes: LIMITS.deliveryBytesPerCallMax,
     });
     queue.waiting = [...loaded];
-    held += loaded.length;
+    inMemory += loaded.length;
     // More may follow a full page, and a page cut off by its bytes looks like a short one.
     queue.isBehind = loaded.length > 0 || queue.left !== leftBefore;
   }
 
-  async function send(queue: RunQueue, batch: readonly Delivery[]): Promise<void> {
+  /**
+   * Asks now and then whether a run's inbox is full. One that is stays in the journal, which tells of
+   * it again when there is room.
+   */
+  async function isFull(queue: RunQueue): Promise<boolean> {
+    const last = remembered.get(queue.run);
+    if (last === undefined) return false;
+    const { uncheckedEvents, uncheckedBytes } = last;
+    const isDue =
+      uncheckedEvents >= LIMITS.uncheckedEventsMax || uncheckedBytes >= LIMITS.uncheckedBytesMax;
+    if (!isDue) return false;
+    if (!(await journal.isHeld(queue.run))) {
+      remember(queue.run, { ...last, uncheckedEvents: 0, uncheckedBytes: 0 });
+      return false;
+    }
+    inMemory -= queue.waiting.length;
+    queue.waiting = [];
+    queue.isBehind = false;
+    return true;
+  }
+
+  async function send(queue: RunQueue, { deliveries, bytes }: Batch): Promise<void> {
     const parts = parseRunId(queue.run);
     if (parts === undefined) return;
     try {
-      await deliver(queue.run, parts, batch);
+      await deliver(queue.run, parts, deliveries);
     } catch (error) {
       await failed(queue, classifyCallFailure(error));
       return;
     }
     outage = { failures: 0, until: 0 };
-    held -= batch.length;
-    settleBatch(queue, batch);
+    inMemory -= deliveries.length;
+    settleBatch(queue, deliveries);
     const now = Date.now();
     queue.notBefore = now + SPACING_MS;
-    const through = batch.at(-1)?.number ?? 0;
-    remember(queue.run, { through, at: now });
+    const through = deliveries.at(-1)?.number ?? 0;
+    const last = remembered.get(queue.run);
+    remember(queue.run, {
+      through,
+      at: now,
+      uncheckedEvents: (last?.uncheckedEvents ?? 0) + deliveries.length,
+      uncheckedBytes: (last?.uncheckedBytes ?? 0) + bytes,
+    });
     marks.set(queue.run, through);
   }
 
@@ -250,7 +284,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       leasedAt = Date.now();
       for (const [run, queue] of queues) {
         if (lanes.has(runLane(run)) || queue.isSending) continue;
-        held -= queue.waiting.length;
+        inMemory -= queue.waiting.length;
         queues.delete(run);
       }
       options.onLanes?.([...lanes]);

@@ -18,12 +18,12 @@ const FAILING_ATTEMPTS = 5;
 export async function reconcile(
   context: { readonly journal: Journal; readonly client: Client; readonly logger: Logger },
   lanes: readonly number[],
-  idleMs = IDLE_MS,
+  { idleMs = IDLE_MS, failingAttempts = FAILING_ATTEMPTS } = {},
 ): Promise<number> {
   const { journal, client, logger } = context;
   let lost = 0;
   for (const pending of await journal.doubtfulRuns(lanes, idleMs, RUNS_MAX)) {
-    const ending = await endingOf(client, pending);
+    const ending = await endingOf(client, pending, failingAttempts);
     switch (ending.kind) {
       case 'open':
         break;
@@ -70,22 +70,27 @@ type Ending =
   | { readonly kind: 'open' }
   | { readonly kind: 'failing' | 'ended'; readonly reason: string };
 
-async function endingOf(client: Client, { run }: PendingRun): Promise<Ending> {
+async function endingOf(
+  client: Client,
+  { run }: PendingRun,
+  failingAttempts: number,
+): Promise<Ending> {
   try {
-    const { status, raw } = await client.withDeadline(Date.now() + DEADLINE_MS, () =>
+    const { status, closeTime, raw } = await client.withDeadline(Date.now() + DEADLINE_MS, () =>
       client.workflow.getHandle(run).describe(),
     );
-    if (status.name !== 'RUNNING') {
+    // Not by its status: a paused one goes on some day.
+    if (closeTime !== undefined) {
       return {
         kind: 'ended',
         reason: `its workflow ended as ${status.name} before it had settled`,
       };
     }
     const attempt = raw.pendingWorkflowTask?.attempt ?? 0;
-    if (attempt < FAILING_ATTEMPTS) return { kind: 'open' };
+    if (attempt < failingAttempts) return { kind: 'open' };
     return {
       kind: 'failing',
-      reason: `its workflow task has failed ${attempt} times: the flow's code throws or no longer fits its history; deploy a build that does not`,
+      reason: `its workflow task has failed ${attempt - 1} times: the flow's code throws or no longer fits its history; deploy a build that does not`,
     };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) {

@@ -51,18 +51,26 @@ export function offerDelivery(queue: RunQueue, delivery: Delivery, hasRoom: bool
   return false;
 }
 
+/** What goes in one call. */
+export interface Batch {
+  readonly deliveries: readonly Delivery[];
+  readonly bytes: number;
+}
+
 /** The deliveries that go together in the next call: bounded in count and bytes, never none. */
-export function nextBatch(waiting: readonly Delivery[]): readonly Delivery[] {
-  const batch: Delivery[] = [];
+export function nextBatch(waiting: readonly Delivery[]): Batch {
+  const deliveries: Delivery[] = [];
   let bytes = 0;
   for (const delivery of waiting) {
-    bytes += JSON.stringify(delivery).length;
+    const more = JSON.stringify(delivery).length;
     const isFull =
-      batch.length >= LIMITS.deliveriesPerCallMax || bytes > LIMITS.deliveryBytesPerCallMax;
-    if (isFull && batch.length > 0) break;
-    batch.push(delivery);
+      deliveries.length >= LIMITS.deliveriesPerCallMax ||
+      bytes + more > LIMITS.deliveryBytesPerCallMax;
+    if (isFull && deliveries.length > 0) break;
+    deliveries.push(delivery);
+    bytes += more;
   }
-  return batch;
+  return { deliveries, bytes };
 }
 
 /** Notes that a batch has arrived. */

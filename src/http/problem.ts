@@ -54,6 +54,14 @@ const STATUS_OF: Partial<Readonly<Record<ErrorCode, number>>> = {
 /** Seconds after which to try again, for our own trouble that is expected to pass. */
 const RETRY_AFTER_SECONDS = 2;
 
+/** What is said of our own outages: the error's message can name hosts and ports, which the log keeps. */
+const DETAIL_OF: Partial<Readonly<Record<ErrorCode, string>>> = {
+  journal_unavailable:
+    'The journal does not answer now. Nothing of this request counts as taken; sending it again with the same ids is safe.',
+  temporal_unavailable:
+    'Temporal or its worker does not answer now. What was asked may have been done; sending it again is safe.',
+};
+
 /**
  * What to answer for a thrown value. Of a value that is not a TidegateError nothing is told, because
  * its message can hold anything. `details.errors` of a TidegateError become the problem's `errors`.
@@ -64,7 +72,8 @@ export function problemOf(error: unknown): Problem {
     return problem(500, 'internal_error', 'Something failed on our side; the log has the details.');
   }
   const errors = known.details.errors as Problem['errors'];
-  return problem(STATUS_OF[known.code] ?? 500, known.code, known.message, errors);
+  const detail = DETAIL_OF[known.code] ?? known.message;
+  return problem(STATUS_OF[known.code] ?? 500, known.code, detail, errors);
 }
 
 /** Answers a thrown value as `application/problem+json`, with `Retry-After` on 503. */

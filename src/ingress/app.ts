@@ -73,7 +73,7 @@ export function createIngressApp(options: IngressOptions): Express {
   app.route('/healthz').get(healthz).all(only('GET, HEAD'));
   app
     .route('/readyz')
-    .get(readyz({ journal: () => journal.ping(), ...options.checks }))
+    .get(readyz({ journal: () => journal.ping(), ...options.checks }, logger))
     .all(only('GET, HEAD'));
   for (const { path, router } of options.routers ?? []) app.use(path, router);
   app.use(() => {

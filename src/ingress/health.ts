@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { messageOf, TidegateError } from '../model/error.ts';
+import type { Logger } from '../telemetry.ts';
 
 /** What must answer before this process is ready, by name; each throws when it is down. */
 export type ReadinessChecks = Readonly<Record<string, () => Promise<void>>>;
@@ -12,14 +13,14 @@ export const healthz: RequestHandler = (_request, response) => {
   response.set('Cache-Control', 'no-store').json({ status: 'ok' });
 };
 
-/** `/readyz`: 503 naming what is down. */
+/** `/readyz`: 503 naming what is down. Why is for the log: nobody has to show a token here. */
 export const readyz =
-  (checks: ReadinessChecks): RequestHandler =>
+  (checks: ReadinessChecks, logger: Logger): RequestHandler =>
   async (_request, response) => {
     const states = await Promise.all(
       Object.entries(checks).map(async ([name, check]) => ({
         name,
-        problem: await problemOf(check),
+        problem: await problemOf(name, check, logger),
       })),
     );
     const down = states.flatMap(({ name, problem }) =>
@@ -37,14 +38,21 @@ export const readyz =
     );
   };
 
-async function problemOf(check: () => Promise<void>): Promise<string | undefined> {
+async function problemOf(
+  name: string,
+  check: () => Promise<void>,
+  logger: Logger,
+): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(() => resolve('it does not answer in time'), CHECK_MS_MAX);
   });
   const checked = check().then(
     () => undefined,
-    (error: unknown) => (TidegateError.is(error) ? messageOf(error) : 'it cannot be reached'),
+    (error: unknown) => {
+      logger.warn({ check: name, reason: messageOf(error) }, 'a readiness check failed');
+      return 'it cannot be reached';
+    },
   );
   return Promise.race([checked, late]).finally(() => clearTimeout(timer));
 }

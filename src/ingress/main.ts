@@ -9,14 +9,16 @@ import { createDispatcher } from '../dispatch/dispatcher.ts';
 import { pressureMeter } from '../dispatch/pace.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { BoundConnector } from '../model/connector.ts';
 import type { Contract, EventCatalogue } from '../model/contract.ts';
+import { TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
+import type { ListedConnector } from '../operator/connectors.ts';
 import { operatorRouter } from '../operator/router.ts';
 import { temporalRunOperations } from '../operator/run-operations.ts';
 import type { Logger } from '../telemetry.ts';
 import { lazyConnection, pingTemporal, type TemporalTarget } from '../temporal.ts';
 import { createIngressApp } from './app.ts';
+import { keepRegistering } from './register-search-attributes.ts';
 import type { BoundSource } from './source.ts';
 
 export interface IngressOptions {
@@ -26,7 +28,7 @@ export interface IngressOptions {
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
   readonly flows: FlowRegistry;
   readonly sources: readonly BoundSource[];
-  readonly connectors: readonly BoundConnector[];
+  readonly connectors: readonly ListedConnector[];
   /** Where people read histories, for the links that the operator API gives. */
   readonly temporalUiUrl?: string;
   readonly logger: Logger;
@@ -38,7 +40,12 @@ export interface RunningIngress {
   stop(): Promise<void>;
 }
 
-/** Starts an ingress with its dispatcher and the operator API; resolves when it listens. */
+/**
+ * Starts an ingress with its dispatcher and the operator API; resolves when it listens. Temporal may
+ * be away.
+ *
+ * @throws TidegateError `port_taken`
+ */
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
   const { journal, temporal, flows, logger, config } = options;
   const connection = lazyConnection(temporal);
@@ -68,11 +75,13 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, app);
   const address = await listen(server, config);
   dispatcher.start();
+  const registration = keepRegistering(connection, temporal.namespace, logger);
   const reconciler = startReconciler({ journal, client, logger, lanes: () => lanes });
   return {
     url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     async stop() {
       await closeServer(server);
+      registration.stop();
       reconciler.stop();
       await dispatcher.stop();
       await closeConnection(connection);
@@ -97,16 +106,29 @@ function operator(options: IngressOptions, client: Client) {
 
 const listen = (server: Server, { host, port }: { host: string; port: number }) =>
   new Promise<AddressInfo>((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: NodeJS.ErrnoException): void =>
+      reject(error.code === 'EADDRINUSE' ? portTaken(host, port, error) : error);
+    server.once('error', fail);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       resolve(server.address() as AddressInfo);
     });
   });
 
+const portTaken = (host: string, port: number, cause: Error): TidegateError =>
+  new TidegateError(
+    'port_taken',
+    `Another process listens on ${host}, port ${port} (the ingress). Stop it, or set PORT to a free port.`,
+    { cause },
+  );
+
 const DRAIN_MS_MAX = 5_000;
 
 async function closeServer(server: Server): Promise<void> {
+  // Else a connection that is kept alive brings new requests until it is cut off in the middle of one.
+  server.prependListener('request', (_request, response) => {
+    response.setHeader('Connection', 'close');
+  });
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);

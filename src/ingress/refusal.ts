@@ -7,6 +7,9 @@ import { isTenant, textProblem, utf8Bytes } from '../model/run.ts';
 import type { Candidate, Passing, Refusal } from './exchange.ts';
 import { structureProblem } from './json.ts';
 
+/** What can be done about an event that our own definitions refused. */
+export const SEND_AGAIN = 'restart and send the event again: it is kept under /api/v1/dead-letters';
+
 /** Refuses what is no event; it is kept under what identity it has, else under a hash of itself. */
 export function refuseCandidate(
   candidate: Candidate,

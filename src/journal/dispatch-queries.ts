@@ -50,11 +50,22 @@ export async function pendingRuns(
     .selectFrom('runs')
     .select(WATERMARK_COLUMNS)
     .whereRef('sent_through', '<', 'accepted_through')
+    .where('held', '=', false)
     .where('lane', 'in', [...lanes])
     .orderBy('pending_since')
     .limit(limit)
     .execute();
   return rows.map(pendingRun);
+}
+
+/** Whether the run has asked to be sent nothing for now. */
+export async function isHeld(database: JournalDatabase, run: RunId): Promise<boolean> {
+  const row = await database
+    .selectFrom('runs')
+    .select('held')
+    .where('run', '=', run)
+    .executeTakeFirst();
+  return row?.held ?? false;
 }
 
 export async function deliveriesAfter(
@@ -139,7 +150,6 @@ export async function doubtfulRuns(
         .selectFrom('runs')
         .select('run')
         .whereRef('settled_through', '<', 'sent_through')
-        .where('status', '<>', 'parked')
         .where('lane', 'in', [...lanes])
         .where('touched_at', '<=', sql<Date>`now() - ${idleMs}::float8 * interval '1 millisecond'`)
         .orderBy('touched_at')

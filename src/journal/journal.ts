@@ -162,8 +162,10 @@ export interface Journal {
   /** Renews this holder's lanes and takes every free or expired one; returns those held now. */
   leaseLanes(holder: string, ttlMs: number): Promise<readonly number[]>;
   releaseLanes(holder: string): Promise<void>;
-  /** Runs in these lanes with deliveries to send, oldest first. */
+  /** Runs in these lanes with deliveries to send, oldest first; without those that are held. */
   pendingRuns(lanes: readonly number[], limit: number): Promise<readonly PendingRun[]>;
+  /** Whether the run's inbox is full: it has asked to be sent nothing for now. */
+  isHeld(run: RunId): Promise<boolean>;
   /** Deliveries of a run above a number, in order, bounded in count and bytes, at least one when there is one. */
   deliveriesAfter(
     run: RunId,
@@ -175,10 +177,10 @@ export interface Journal {
     holder: string,
     marks: readonly { readonly run: RunId; readonly through: number }[],
   ): Promise<void>;
-  /** Notes why a run's deliveries could not be sent; cleared by the next markSent. */
+  /** Notes why a run's deliveries could not be sent; cleared by the next markSent, or when the run is settled. */
   markDispatchFailed(run: RunId, error: string): Promise<void>;
   /**
-   * Runs sent but unsettled, not parked, untouched for `idleMs`: candidates for a look at Temporal.
+   * Runs sent but unsettled, untouched for `idleMs`: candidates for a look at Temporal.
    * Being given out counts as a touch, so that the next call gives out others.
    */
   doubtfulRuns(

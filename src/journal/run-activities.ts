@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { TidegateError } from '../model/error.ts';
 import type {
+  HoldRunInput,
   JournalActivities,
   OpenRunInput,
   OpenRunResult,
@@ -19,6 +20,7 @@ export const runActivities = (database: JournalDatabase): JournalActivities => (
   'journal.settle': (input) => settle(database, input),
   'journal.park': (input) => parkRun(database, input),
   'journal.resume': (input) => resumeRun(database, input),
+  'journal.hold': (input) => holdRun(database, input),
 });
 
 async function openRun(database: JournalDatabase, input: OpenRunInput): Promise<OpenRunResult> {
@@ -64,6 +66,8 @@ async function upsertOpened(database: JournalDatabase, input: OpenRunInput): Pro
     .onConflict((conflict) =>
       conflict.column('run').doUpdateSet({
         workflow_run_id: workflowRunId,
+        // A new execution has an empty inbox, whatever the one before it had asked for.
+        held: sql<boolean>`runs.held and runs.workflow_run_id = ${workflowRunId}`,
         opened_at: sql<Date>`
           case when runs.workflow_run_id = ${workflowRunId} then runs.opened_at else now() end`,
         updated_at: sql<Date>`now()`,
@@ -111,4 +115,8 @@ async function resumeRun(database: JournalDatabase, input: ResumeRunInput): Prom
       touched_at = now()
     from decided
     where runs.run = decided.run`.execute(database);
+}
+
+async function holdRun(database: JournalDatabase, { run, held }: HoldRunInput): Promise<void> {
+  await database.updateTable('runs').set({ held }).where('run', '=', run).execute();
 }

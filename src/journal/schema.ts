@@ -45,6 +45,7 @@ interface RunsTable {
   sent_through: Generated<number>;
   settled_through: Generated<number>;
   status: RunRow['status'];
+  held: Generated<boolean>;
   workflow_run_id: string | null;
   opened_at: Date | null;
   dispatch_error: string | null;

@@ -56,6 +56,10 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       sent_through = greatest(runs.sent_through, ${through}::bigint),
       accepted_through = greatest(runs.accepted_through, ${through}::bigint),
       status = case when runs.accepted_through > ${through}::bigint then 'open' else 'settled' end,
+      -- A lost run can no longer say that its inbox has room again.
+      held = case when ${outcome} = 'lost' then false else runs.held end,
+      dispatch_error =
+        case when runs.accepted_through > ${through}::bigint then runs.dispatch_error end,
       pending_since = case
         when runs.sent_through >= ${through}::bigint then runs.pending_since
         else ${receivedAfter(sql.ref('runs.run'), sql`${through}::bigint`)}

@@ -37,7 +37,7 @@ export const LIMITS = {
   /** Events handed to a run in one call. */
   deliveriesPerCallMax: 500,
   /** Bytes of events handed to a run in one call; one larger event still goes alone. */
-  deliveryBytesPerCallMax: 786_432,
+  deliveryBytesPerCallMax: 393_216,
   /** Temporal calls in flight from one dispatcher. */
   dispatchConcurrencyMax: 64,
   /** Events waiting in a dispatcher's memory; the rest waits in the journal. */
@@ -52,8 +52,14 @@ export const LIMITS = {
   windowBytesMax: 131_072,
   /** Event ids a window keeps; beyond, `truncated`. */
   windowEventIdsMax: 1_000,
-  /** Events waiting in a run's inbox; a busy run is sent no more until it has settled some. */
-  inboxEventsMax: 5_000,
+  /** Events waiting in a run's inbox before it asks to be sent nothing; the rest waits in the journal. */
+  inboxEventsMax: 200,
+  /** Bytes of them, likewise: an inbox must fit into the 2 MB of a continue-as-new. */
+  inboxBytesMax: 131_072,
+  /** Events sent to a run before the dispatcher asks whether its inbox is full. */
+  uncheckedEventsMax: 200,
+  /** Bytes of them, likewise. */
+  uncheckedBytesMax: 131_072,
   /** What an operation may return to a flow, as JSON; `operation_failed`. */
   resultBytesMax: 262_144,
   /** What `call.fetch` reads of an answer; `operation_failed`. */

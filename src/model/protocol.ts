@@ -47,6 +47,8 @@ export interface CarriedRun {
   readonly inbox: readonly Delivery[];
   /** The window that was open, absent when the run was between windows. */
   readonly window?: CarriedWindow;
+  /** Whether the run has asked to be sent nothing for now. */
+  readonly held?: boolean;
   /** The quiet time after a leading edge, when it was running. */
   readonly edgeTime?: unknown;
 }
@@ -133,12 +135,19 @@ export interface ResumeRunInput {
   readonly decision: Decision;
 }
 
+/** Journal activity `journal.hold`: the run's inbox is full, or has room again. Idempotent. */
+export interface HoldRunInput {
+  readonly run: RunId;
+  readonly held: boolean;
+}
+
 /** The local activities by which a run writes to the journal; the worker registers them by these names. */
 export interface JournalActivities {
   'journal.open': (input: OpenRunInput) => Promise<OpenRunResult>;
   'journal.settle': (input: SettleRunInput) => Promise<void>;
   'journal.park': (input: ParkRunInput) => Promise<void>;
   'journal.resume': (input: ResumeRunInput) => Promise<void>;
+  'journal.hold': (input: HoldRunInput) => Promise<void>;
 }
 
 export const DECISION_ACTIONS = ['retry', 'skip', 'abort', 'flush'] as const;

@@ -1,18 +1,19 @@
 import type { Journal } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
+import { EVENT_STATUSES } from '../model/event.ts';
 import { type Handler, listQuery, pathParameter } from './handler.ts';
+
+const STATUSES = EVENT_STATUSES.filter((status) => status !== 'duplicate' && status !== 'rejected');
 
 /** `GET /events`: journalled events with their deliveries, newest first. */
 export const listEvents =
   (journal: Journal): Handler =>
   (request) => {
-    const { filter, page } = listQuery(request, [
-      'tenant',
-      'type',
-      'source',
-      'status',
-      'correlationId',
-    ]);
+    const { filter, page } = listQuery(
+      request,
+      ['tenant', 'type', 'source', 'status', 'correlationId'],
+      { status: STATUSES },
+    );
     return journal.listEvents(filter, page);
   };
 

@@ -29,21 +29,25 @@ export interface ListQuery<Name extends string> {
 /**
  * The filters and the page of a list's query string.
  *
+ * @param values of the filters that have a fixed set of them.
  * @throws TidegateError `query_invalid` for a parameter that the list does not have, one that comes
  * twice, or one that is malformed: a filter that is silently dropped shows rows nobody asked for.
  */
 export function listQuery<Name extends string>(
   request: Request,
   names: readonly Name[],
+  values: { readonly [Field in Name]?: readonly string[] } = {},
 ): ListQuery<Name> {
   const filters = Object.fromEntries(
-    names.map((name) => [name, z.string().min(1).max(LIMITS.attributeCharactersMax).optional()]),
+    names.map((name) => [name, filterOf(values[name]).optional()] as const),
   );
+  const shown = (name: Name): string =>
+    values[name] === undefined ? name : `${name} (${values[name].join(' | ')})`;
   const parsed = z.strictObject({ ...pageFields, ...filters }).safeParse(request.query);
   if (!parsed.success) {
     throw new TidegateError(
       'query_invalid',
-      `This list takes ${[...names, 'limit', 'after'].join(', ')}, each at most once.`,
+      `This list takes ${[...names.map(shown), 'limit', 'after'].join(', ')}, each at most once.`,
       { details: { errors: issuesOf(parsed.error) } },
     );
   }
@@ -53,6 +57,11 @@ export function listQuery<Name extends string>(
     page: { limit: limit ?? PAGE_ROWS_DEFAULT, ...(after === undefined ? {} : { after }) },
   };
 }
+
+const filterOf = (values: readonly string[] | undefined): z.ZodType<string> =>
+  values === undefined
+    ? z.string().min(1).max(LIMITS.attributeCharactersMax)
+    : z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
 /** What zod refused, as the `errors` of a problem. */
 export function issuesOf(error: z.ZodError): { readonly path: string; readonly message: string }[] {

@@ -3,12 +3,11 @@ import { bearerToken } from '../http/bearer.ts';
 import { loopbackHostsOnly } from '../http/loopback.ts';
 import { problemOf, sendProblem } from '../http/problem.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { BoundConnector } from '../model/connector.ts';
 import { TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Logger } from '../telemetry.ts';
-import { listConnectors } from './connectors.ts';
+import { type ListedConnector, listConnectors } from './connectors.ts';
 import { listDeadLetters } from './dead-letters.ts';
 import { decideRun } from './decisions.ts';
 import { listEvents, showEvent } from './events.ts';
@@ -22,7 +21,7 @@ import { showTrace } from './trace.ts';
 export interface OperatorOptions extends TemporalWeb {
   readonly journal: Journal;
   readonly flows: FlowRegistry;
-  readonly connectors: readonly BoundConnector[];
+  readonly connectors: readonly ListedConnector[];
   readonly runs: RunOperations;
   /** What every request must carry as bearer token; absent, none is asked for. */
   readonly token?: string;

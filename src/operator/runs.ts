@@ -25,11 +25,19 @@ export interface RunLinks {
   readonly history?: string;
 }
 
+const STATUSES: Readonly<Record<RunRow['status'], true>> = {
+  open: true,
+  parked: true,
+  settled: true,
+};
+
 /** `GET /runs`: runs as the journal knows them, newest first. */
 export const listRuns =
   (journal: Journal, web: TemporalWeb): Handler =>
   async (request): Promise<Paged<ShownRun>> => {
-    const { filter, page } = listQuery(request, ['tenant', 'flow', 'status']);
+    const { filter, page } = listQuery(request, ['tenant', 'flow', 'status'], {
+      status: Object.keys(STATUSES),
+    });
     const { rows, ...rest } = await journal.listRuns(filter, page);
     return { rows: rows.map((row) => ({ ...row, links: runLinks(row, web) })), ...rest };
   };

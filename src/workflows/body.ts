@@ -53,7 +53,7 @@ export async function runBody(
 async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> {
   const inbox: Inbox = {
     get waiting() {
-      return scope.inbox.queued().length;
+      return scope.inbox.count();
     },
     first: scope.window.first.event,
   };
@@ -67,6 +67,7 @@ async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> 
       if (decision.action === 'abort') return ended('aborted', reasonOf(decision));
     }
     scope.window.occurrences.clear();
+    scope.window.hasCollected = false;
     try {
       const result = await withRun(scope, () => body(scope.window.first.event, inbox));
       return { kind: 'ended', outcome: 'completed', ...smallJson(result) };

@@ -51,9 +51,11 @@ export async function collect<State extends WindowState<Event>, Event extends Ti
   const scope = currentRun(options.step);
   const step = nextStep(scope.window, options.step);
   const done = scope.window.steps.get(step);
+  const isFirst = !scope.window.hasCollected;
+  scope.window.hasCollected = true;
   if (done !== undefined) return done as unknown as Window<Event>;
 
-  const window = await activeStep(scope, () => waitForWindow(scope, step, options));
+  const window = await activeStep(scope, () => waitForWindow(scope, step, { ...options, isFirst }));
   scope.window.steps.set(step, window as unknown as Json);
   return window;
 }
@@ -61,13 +63,14 @@ export async function collect<State extends WindowState<Event>, Event extends Ti
 async function waitForWindow<State extends WindowState<Event>, Event extends TidegateEvent>(
   scope: RunInWindow,
   step: string,
-  options: CollectOptions<State, Event>,
+  options: CollectOptions<State, Event> & { readonly isFirst: boolean },
 ): Promise<Window<Event>> {
   const edge = scope.window.followsLeadingEdge ? 'trailing' : options.edge.edge;
   const rule = options.ruleFor(edge);
   const carried = takeResuming(scope.window, step) as CarriedCollect<State> | undefined;
   const duplicatesBefore = scope.duplicates - (carried?.duplicates ?? 0);
-  let state = carried?.state ?? rule.start(scope.window.first.event as Event, Date.now());
+  let state =
+    carried?.state ?? rule.start(await firstEvent<Event>(scope, step, options.isFirst), Date.now());
 
   const closedBy = (): ClosedBy | undefined => {
     if (scope.flushRequested) return 'flushed';
@@ -110,6 +113,24 @@ async function waitForWindow<State extends WindowState<Event>, Event extends Tid
     scope.isCollecting = false;
     scope.flushRequested = false;
   }
+}
+
+/** The event that opens the window: the run's, or for a later step the next one that comes. */
+async function firstEvent<Event extends TidegateEvent>(
+  scope: RunInWindow,
+  step: string,
+  isFirst: boolean,
+): Promise<Event> {
+  if (isFirst) return scope.window.first.event as Event;
+  showStage(scope, 'waiting', 'for an event that opens the next window');
+  await condition(() => scope.inbox.peek() !== undefined || mayContinueAsNew(scope));
+  const next = scope.inbox.take();
+  if (next === undefined) {
+    scope.continueWith({ step, state: undefined });
+    return await new Promise<never>(() => {});
+  }
+  scope.window.takenThrough = next.number;
+  return next.event as Event;
 }
 
 function finish<State extends WindowState<Event>, Event extends TidegateEvent>(

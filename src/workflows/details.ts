@@ -47,7 +47,7 @@ function details(scope: RunScope): string {
       `Opened by ${plain(type)} \`${plain(id)}\` from ${plain(source)}, correlation id \`${plain(correlationid)}\``,
     );
   }
-  const inbox = scope.inbox.queued().length;
+  const inbox = scope.inbox.count();
   if (inbox > 0) lines.push(`In the inbox for the next window: ${inbox}`);
   for (const parked of scope.parked) {
     lines.push(

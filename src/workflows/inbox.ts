@@ -11,43 +11,62 @@ export interface Inbox<Event extends TidegateEvent = TidegateEvent> {
   readonly first: Event;
 }
 
-/** Offers a delivery to whoever collects now; false leaves it in the queue for the next window. */
-export type Collector = (delivery: Delivery) => boolean;
+/**
+ * Offers a delivery, with when it came in, to whoever collects now; false leaves it in the queue for
+ * the next window.
+ */
+export type Collector = (delivery: Delivery, arrivedAt: number) => boolean;
 
 /**
  * The ordered, deduplicated queue of a run. Numbers only rise, so one watermark recognises every
  * delivery that comes twice, however often and however late.
  */
 export interface RunInbox {
-  /** Takes in a batch; returns how many deliveries had been seen before. */
-  accept(batch: readonly Delivery[]): number;
+  /** Takes in a batch at `now`; returns how many deliveries had been seen before. */
+  accept(batch: readonly Delivery[], now: number): number;
   /** Drops what an earlier execution has settled. */
   dropThrough(number: number): void;
   take(): Delivery | undefined;
   peek(): Delivery | undefined;
+  /** When the head of the queue came in. */
+  headArrivedAt(): number | undefined;
   /** Routes what is queued and what will come to a collector, until it refuses one or is removed. */
   collectWith(collector: Collector | undefined): void;
   queued(): readonly Delivery[];
+  count(): number;
+  /** About how many bytes of events are queued. */
+  queuedBytes(): number;
   seenThrough(): number;
 }
 
-export function createInbox(seenThrough = 0, queued: readonly Delivery[] = []): RunInbox {
+interface Arrival {
+  readonly delivery: Delivery;
+  readonly arrivedAt: number;
+  readonly bytes: number;
+}
+
+/** An inbox that has seen deliveries through a number and holds some of them, carried over at `now`. */
+export function createInbox(seenThrough = 0, carried: readonly Delivery[] = [], now = 0): RunInbox {
+  const arrivalAt = (delivery: Delivery, arrivedAt: number): Arrival => ({
+    delivery,
+    arrivedAt,
+    // UTF-16 units of the JSON: close enough for a bound.
+    bytes: JSON.stringify(delivery.event).length,
+  });
   let highest = seenThrough;
-  let queue: Delivery[] = [...queued];
+  let queue = carried.map((delivery) => arrivalAt(delivery, now));
   let collector: Collector | undefined;
 
   const offer = (): void => {
     while (collector !== undefined) {
-      const next = queue.shift();
-      if (next === undefined) return;
-      if (collector(next)) continue;
-      queue.unshift(next);
-      return;
+      const head = queue[0];
+      if (head === undefined || !collector(head.delivery, head.arrivedAt)) return;
+      queue.shift();
     }
   };
 
   return {
-    accept(batch) {
+    accept(batch, at) {
       let seenBefore = 0;
       for (const delivery of batch) {
         if (delivery.number <= highest) {
@@ -55,22 +74,25 @@ export function createInbox(seenThrough = 0, queued: readonly Delivery[] = []): 
           continue;
         }
         highest = delivery.number;
-        queue.push(delivery);
+        queue.push(arrivalAt(delivery, at));
       }
       offer();
       return seenBefore;
     },
     dropThrough(number) {
       highest = Math.max(highest, number);
-      queue = queue.filter((delivery) => delivery.number > number);
+      queue = queue.filter(({ delivery }) => delivery.number > number);
     },
-    take: () => queue.shift(),
-    peek: () => queue[0],
+    take: () => queue.shift()?.delivery,
+    peek: () => queue[0]?.delivery,
+    headArrivedAt: () => queue[0]?.arrivedAt,
     collectWith(next) {
       collector = next;
       offer();
     },
-    queued: () => queue,
+    queued: () => queue.map(({ delivery }) => delivery),
+    count: () => queue.length,
+    queuedBytes: () => queue.reduce((sum, { bytes }) => sum + bytes, 0),
     seenThrough: () => highest,
   };
 }

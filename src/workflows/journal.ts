@@ -1,5 +1,6 @@
 import { type LocalActivityOptions, proxyLocalActivities } from '@temporalio/workflow';
 import type {
+  HoldRunInput,
   JournalActivities,
   OpenRunInput,
   OpenRunResult,
@@ -32,6 +33,11 @@ export const journal = {
   park: (input: ParkRunInput): Promise<void> =>
     activities['journal.park'].executeWithOptions(
       { ...options, summary: `${input.step} needs a person: ${input.errorClass}` },
+      [input],
+    ),
+  hold: (input: HoldRunInput): Promise<void> =>
+    activities['journal.hold'].executeWithOptions(
+      { ...options, summary: input.held ? 'the inbox is full' : 'the inbox has room again' },
       [input],
     ),
   resume: (input: ResumeRunInput): Promise<void> =>

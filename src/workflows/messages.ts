@@ -28,7 +28,7 @@ export function listen(scope: RunScope): void {
   setHandler(deliverSignal, (batch) => {
     scope.signals += 1;
     if (isBatch(batch)) {
-      scope.duplicates += scope.inbox.accept(batch);
+      scope.duplicates += scope.inbox.accept(batch, Date.now());
       return;
     }
     // Anybody can send a signal from the Web UI; a bad one must not stop the run.
@@ -79,7 +79,7 @@ function view(scope: RunScope): RunView {
     stage: scope.stage,
     ...(scope.waitingFor === undefined ? {} : { waitingFor: scope.waitingFor }),
     seenThrough: scope.inbox.seenThrough(),
-    inboxCount: scope.inbox.queued().length,
+    inboxCount: scope.inbox.count(),
     ...(parked === undefined
       ? {}
       : {

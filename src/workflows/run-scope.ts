@@ -33,6 +33,8 @@ export interface OpenWindow {
   readonly steps: Map<string, Json>;
   /** How often each step name has been reached by this pass through the body. */
   readonly occurrences: Map<string, number>;
+  /** Whether a step of this pass has collected: the next one begins with a new event. */
+  hasCollected: boolean;
   /** How often the window has waited for a person. */
   parks: number;
   /** The state that a waiting step left before the run continued as new, until that step takes it. */
@@ -60,6 +62,10 @@ export interface RunScope {
   /** Steps that have begun and not ended. */
   activeSteps: number;
   signals: number;
+  /** Whether the journal has been asked to hold deliveries back; true also while it is being told. */
+  held: boolean;
+  /** Whether the journal is being told now. */
+  isTellingHold: boolean;
   readonly workflowRunId: string;
   /** How many windows this execution has opened. */
   windowsOpened: number;
@@ -85,6 +91,8 @@ export const createScope = (input: RunInput, inbox: RunInbox): RunScope => ({
   flushRequested: false,
   activeSteps: 0,
   signals: 0,
+  held: input.carried?.held ?? false,
+  isTellingHold: false,
   workflowRunId: workflowInfo().runId,
   windowsOpened: 0,
   lastResult: null,

@@ -15,6 +15,7 @@ import {
 import type { CarriedRun, RunInput, SettleRunInput } from '../model/protocol.ts';
 import { type FlowBody, runBody } from './body.ts';
 import { showStage, showStory } from './details.ts';
+import { holdWhileFull, released, told } from './hold.ts';
 import { createInbox } from './inbox.ts';
 import { journal } from './journal.ts';
 import { type EdgeTime, edgeEndsAt, suppress } from './leading-edge.ts';
@@ -32,17 +33,22 @@ type Phase =
 /** Runs a flow: the whole life of one Temporal execution of a run. */
 export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown> {
   const { carried } = input;
-  const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox));
+  const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox, Date.now()));
   listen(scope);
   if (carried === undefined) await open(scope);
   else showStage(scope, 'running', 'continued as new');
 
   let phase = firstPhase(carried);
+  // Ends with the execution; a cancelled one settles all that it has taken in.
+  holdWhileFull(scope).catch(() => {});
   try {
     for (;;) {
       switch (phase.kind) {
         case 'between':
-          if (scope.inbox.peek() === undefined) return scope.lastResult;
+          if (scope.inbox.peek() === undefined) {
+            if (!scope.held) return scope.lastResult;
+            await released(scope);
+          }
           phase = nextWindow(scope, phase.followsLeadingEdge);
           break;
         case 'window':
@@ -52,6 +58,7 @@ export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown>
           phase = await waitOutEdge(scope, phase.time);
           break;
         case 'continue':
+          await told(scope);
           return await continueRun(scope, phase.carried);
         case 'failed':
           throw ApplicationFailure.nonRetryable(phase.reason, 'run_aborted');
@@ -126,16 +133,18 @@ async function waitOutEdge(scope: RunScope, from: EdgeTime): Promise<Phase> {
   if (from.edge === 'both') {
     const waitMs = edgeEndsAt(from) - Date.now();
     showStage(scope, 'waiting', 'quiet time after a leading edge; an event opens one more window');
-    const isFollowed =
-      waitMs > 0 &&
-      (await condition(() => scope.inbox.peek() !== undefined, waitMs, {
+    if (waitMs > 0) {
+      await condition(() => scope.inbox.peek() !== undefined, waitMs, {
         summary: `quiet time of ${scope.input.key}`,
-      }));
-    return { kind: 'between', followsLeadingEdge: isFollowed };
+      });
+    }
+    // What came while the body ran counts by when it came, not by when the body had ended.
+    const arrivedAt = scope.inbox.headArrivedAt() ?? Number.POSITIVE_INFINITY;
+    return { kind: 'between', followsLeadingEdge: arrivedAt < edgeEndsAt(from) };
   }
   let time = from;
-  scope.inbox.collectWith(({ number }) => {
-    const next = suppress(time, number, Date.now());
+  scope.inbox.collectWith(({ number }, arrivedAt) => {
+    const next = suppress(time, number, arrivedAt);
     time = next ?? time;
     return next !== undefined;
   });
@@ -191,6 +200,11 @@ function continueRun(
     flow,
     tenant,
     key,
-    carried: { seenThrough: scope.inbox.seenThrough(), inbox: scope.inbox.queued(), ...carried },
+    carried: {
+      seenThrough: scope.inbox.seenThrough(),
+      inbox: scope.inbox.queued(),
+      ...(scope.held ? { held: true } : {}),
+      ...carried,
+    },
   });
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Json, TidegateEvent } from '../../src/model/event.ts';
-import type { Decision, OperationCall } from '../../src/model/protocol.ts';
+import type { Decision, OperationCall, RunView } from '../../src/model/protocol.ts';
 import type { RunId } from '../../src/model/run.ts';
 import { startEngine, type TestEngine } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';
@@ -100,8 +101,8 @@ describe('a run, on a real Temporal server', () => {
   const view = (run: RunId) =>
     engine.client.workflow
       .getHandle(run)
-      .query<{ stage: string; inboxCount: number; waitingFor?: string }>('run')
-      .catch(() => ({ stage: 'absent', inboxCount: 0, waitingFor: '' }));
+      .query<Pick<RunView, 'stage' | 'inboxCount' | 'waitingFor' | 'seenThrough'>>('run')
+      .catch(() => ({ stage: 'absent', inboxCount: 0, waitingFor: '', seenThrough: 0 }));
 
   it('with a leading edge goes on at once and suppresses what follows', async () => {
     const run = engine.run('leading', 'edge');
@@ -131,6 +132,41 @@ describe('a run, on a real Temporal server', () => {
         { count: 3, closedBy: 'quiet' },
       ],
     );
+  });
+
+  it('suppresses what came within the quiet time of a leading edge while the body still ran', async () => {
+    const run = engine.run('slowLeading', 'slow');
+    let open = (): void => {};
+    gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    for (let n = 1; n <= 3; n += 1) await engine.send('slowLeading', 'slow', event(`sl${n}`, n));
+    await until('the events in the inbox', async () => (await view(run)).inboxCount === 2);
+    await until('the quiet time to be over', async () => {
+      const { seenThrough } = await view(run);
+      return seenThrough === 3 && (await sleep(600, true));
+    });
+    open();
+    const row = await engine.settled(run, 3);
+    assert.deepEqual(
+      row.settlements.map(({ outcome, throughNumber }) => [outcome, throughNumber]),
+      [
+        ['completed', 1],
+        ['suppressed', 3],
+      ],
+    );
+  });
+
+  it('begins the second window of a body with a new event', async () => {
+    const run = engine.run('twice', 'two');
+    await engine.send('twice', 'two', event('tw1', 1));
+    await until('the second wait', async () =>
+      (await view(run)).waitingFor?.startsWith('for an event'),
+    );
+    await engine.send('twice', 'two', event('tw2', 2));
+    await engine.send('twice', 'two', event('tw3', 3));
+    const row = await engine.settled(run, 3);
+    assert.deepEqual(row.settlements.at(0)?.result, [1, 2, 2]);
   });
 
   it('drops a delivery that comes twice, also after the run has ended', async () => {
@@ -252,6 +288,37 @@ describe('a run, on a real Temporal server', () => {
       await decide(run, { action: 'retry' });
       await engine.settled(run, 1);
       assert.deepEqual(labelsOf(run), ['one', 'two n1']);
+    });
+
+    it('keeps its inbox bounded while it is parked, and works through the rest afterwards', async function () {
+      this.timeout(60_000);
+      const run = engine.run('trailing', 'full');
+      fail(run, 'act', 'persistent');
+      await engine.send('trailing', 'full', event('fu0', 0));
+      await parked(run);
+      const events = 2_000;
+      const padding = 'x'.repeat(500);
+      for (let n = 1; n <= events; n += 1) {
+        await engine.send('trailing', 'full', event(`fu${n}`, n, { data: { n, padding } }));
+      }
+      await until('the run to ask to be sent nothing', () => engine.journal.isHeld(run));
+      const waiting = (await view(run)).inboxCount;
+      assert.ok(waiting < 1_000, `${waiting} events in the inbox`);
+      await decide(run, { action: 'retry' });
+      const row = await until(
+        'everything to be settled',
+        async () => {
+          const found = await engine.row(run);
+          return found?.settledThrough === events + 1 && found;
+        },
+        40_000,
+      );
+      assert.equal(await engine.journal.isHeld(run), false);
+      const counts = row.settlements.map(({ window }) => window?.count ?? 0);
+      assert.equal(
+        counts.reduce((sum, count) => sum + count, 0),
+        events + 1,
+      );
     });
 
     it('refuses a decision when nothing waits for one', async () => {

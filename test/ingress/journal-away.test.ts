@@ -40,12 +40,15 @@ describe('With the journal’s database away', function () {
       assert.equal(answer.status, 503, JSON.stringify(answer.body));
       assert.equal(answer.body.code, 'journal_unavailable');
       assert.ok(Number(answer.headers.get('retry-after')) > 0);
+      assert.doesNotMatch(answer.body.detail ?? '', /ECONN|\d/);
     }
     const batch = JSON.stringify([cloudEvent(), cloudEvent({ type: 'thing.unheard_of' })]);
     assert.equal((await post(`${ingress.url}/events`, batch, BATCH)).status, 503);
     const ready = await send(`${ingress.url}/readyz`, {});
     assert.equal(ready.status, 503);
-    assert.equal(ready.body.errors?.[0]?.path, 'journal');
+    assert.deepEqual(ready.body.errors, [{ path: 'journal', message: 'it cannot be reached' }]);
+    const logged = ingress.log.filter((line) => line.includes('a readiness check failed'));
+    assert.match(logged.join(), /ECONN|terminat/);
     assert.equal((await send(`${ingress.url}/healthz`, {})).status, 200);
     assert.equal(ingress.appended.length, told);
 

@@ -184,9 +184,8 @@ onBothDatabases('what runs write', ({ shared }) => {
     assert.equal(await quiet(0), true);
     assert.equal(await quiet(600_000), false, 'given out a moment ago');
     await park(run, 'park-1');
-    assert.equal(await quiet(0), false, 'a parked run may wait');
+    assert.equal(await quiet(0), true, 'a parked run may have been terminated');
     await resume(run, 'park-1');
-    assert.equal(await quiet(0), true);
     await settle(run, 1);
     assert.equal(await quiet(0), false, 'all that was sent is settled');
   });

@@ -42,7 +42,7 @@ describe('the operator API', () => {
     options = {
       journal,
       flows: flowRegistry({ dealDigest }),
-      connectors: [],
+      connectors: [{ name: 'crm', operations: ['getDeal'] }],
       runs: temporalRunOperations(new Client({ connection })),
       temporalUiUrl: 'http://127.0.0.1:8233/',
       namespace: 'default',
@@ -109,6 +109,26 @@ describe('the operator API', () => {
     for (const query of ['tennant=acme', 'limit=0', 'limit=x', 'type=a&type=b', 'after=nonsense']) {
       assertProblem(await server.call(`/events?${query}`), 400, 'query_invalid');
     }
+  });
+
+  it('refuses a status that nothing can have, naming those there are', async () => {
+    for (const [list, values] of [
+      ['/events', 'accepted | filtered | unrouted | echo | looped'],
+      ['/runs', 'open | parked | settled'],
+    ] as const) {
+      const answer = await server.call(`${list}?status=weird`);
+      assertProblem(answer, 400, 'query_invalid');
+      assert.ok(answer.body.detail.includes(`status (${values})`), answer.body.detail);
+      assert.equal(answer.body.errors?.[0]?.path, 'status');
+      for (const status of values.split(' | ')) {
+        assert.equal((await server.call(`${list}?status=${status}`)).status, 200, status);
+      }
+    }
+  });
+
+  it('lists connectors, without a mode where they are not bound', async () => {
+    const { body } = await server.call<Paged<unknown>>('/connectors');
+    assert.deepEqual(body.rows, [{ name: 'crm', operations: ['getDeal'] }]);
   });
 
   it('shows one event with its deliveries and what became of them', async () => {

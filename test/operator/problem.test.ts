@@ -23,6 +23,15 @@ describe('problems', () => {
     }
   });
 
+  it('tell of an outage without what the error says of our servers', () => {
+    for (const code of ['journal_unavailable', 'temporal_unavailable'] as const) {
+      const thrown = new TidegateError(code, 'connect ECONNREFUSED 10.1.2.3:5432');
+      const problem = problemOf(thrown);
+      assert.equal(problem.code, code);
+      assert.doesNotMatch(JSON.stringify(problem), /10\.1\.2\.3|5432/);
+    }
+  });
+
   it('go out with Retry-After when they are expected to pass', async () => {
     const app = express();
     app.use((_request, _response, next) => next(new TidegateError('journal_unavailable', 'away')));

@@ -1,5 +1,5 @@
 import type { Decision, IngressContext, Passing } from '../exchange.ts';
-import { refuseEvent } from '../refusal.ts';
+import { refuseEvent, SEND_AGAIN } from '../refusal.ts';
 
 /** Holds an event's data against the contract of its type, and brings it to the current version. */
 export function checkContract(passing: Passing, context: IngressContext): Passing | Decision {
@@ -10,7 +10,7 @@ export function checkContract(passing: Passing, context: IngressContext): Passin
     return refuseEvent(
       passing,
       'unknown_type',
-      `There is no contract for ${event.type}: add it to events.ts, then replay the event.`,
+      `There is no contract for ${event.type}: add it to events.ts, ${SEND_AGAIN}.`,
     );
   }
   const verdict = contract.check(passing.candidate.data, event.schemaversion);

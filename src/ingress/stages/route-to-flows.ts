@@ -5,7 +5,7 @@ import type { RegisteredFlow } from '../../model/flow-registry.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { makeRunId, utf8Bytes } from '../../model/run.ts';
 import type { Decision, IngressContext, Passing } from '../exchange.ts';
-import { refuseEvent, sha256 } from '../refusal.ts';
+import { refuseEvent, SEND_AGAIN, sha256 } from '../refusal.ts';
 
 /**
  * Decides which runs an event belongs to. A `where` or `key` that fails never lets an event through
@@ -51,7 +51,7 @@ function wants(flow: RegisteredFlow, event: TidegateEvent): boolean {
   const got = wanted instanceof Promise ? 'a promise' : typeof wanted;
   throw new TidegateError(
     'filter_failed',
-    `where of flow ${flow.name} returned ${got}: it must be synchronous and return true or false.`,
+    `where of flow ${flow.name} returned ${got}: it must be synchronous and return true or false. Mend the flow, ${SEND_AGAIN}.`,
   );
 }
 
@@ -70,7 +70,7 @@ function attempt<Result>(flow: string, part: 'where' | 'key', act: () => Result)
   } catch (error) {
     throw new TidegateError(
       'filter_failed',
-      `${part} of flow ${flow} threw: ${messageOf(error)}. Mend the flow, then replay the event.`,
+      `${part} of flow ${flow} threw: ${messageOf(error)}. Mend the flow, ${SEND_AGAIN}.`,
     );
   }
 }

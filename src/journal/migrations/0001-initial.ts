@@ -46,6 +46,7 @@ const statements: readonly RawBuilder<unknown>[] = [
       sent_through bigint not null default 0,
       settled_through bigint not null default 0,
       status text not null,
+      held boolean not null default false,
       workflow_run_id text,
       opened_at timestamptz,
       dispatch_error text,
