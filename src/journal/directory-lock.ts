@@ -3,7 +3,7 @@ import { realpath, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unavailable } from './database-error.ts';
+import { TidegateError } from '../model/error.ts';
 
 /**
  * Keeps a second process out of a directory: two embedded databases on the same files destroy them.
@@ -20,8 +20,9 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
   const address = socketAddress(`tidegate-${name}`);
   const server = (await listen(address)) ?? (await listenAfterCrash(address));
   if (server === undefined) {
-    throw unavailable(
-      `another process has the embedded journal in ${directory} open; stop it, or set TIDEGATE_DIR to another directory, or use PostgreSQL through DATABASE_URL`,
+    throw new TidegateError(
+      'journal_unavailable',
+      `Another process has the embedded journal in ${directory} open. Stop it, or set TIDEGATE_DIR to another directory, or use PostgreSQL through DATABASE_URL.`,
     );
   }
   return () => new Promise((resolve) => server.close(() => resolve()));

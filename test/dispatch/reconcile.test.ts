@@ -147,6 +147,14 @@ describe('looking for lost runs, on a real Temporal server', () => {
     assert.deepEqual(await settlements(waiting), [[1, 2, 'completed']]);
   });
 
+  it('makes a dead letter of a run that was terminated while it waited for a person', async () => {
+    const run = await send('refused', 'parked and terminated');
+    await until('the run to park', async () => (await engine.row(run))?.status === 'parked');
+    await handle(run).terminate('an operator in the Web UI');
+    assert.equal(await look(), 1);
+    await assertLostOnce(run, 1);
+  });
+
   it('notes on a run that its code keeps throwing, until the run is settled', async function () {
     this.timeout(60_000);
     const run = await send('buggy', 'bug');
