@@ -12,6 +12,7 @@ import { parseRunId, type RunId } from '../model/run.ts';
 import type { Logger } from '../telemetry.ts';
 import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
 import { type Pressure, paceFor } from './pace.ts';
+import { type Repetition, repeat } from './repeat.ts';
 import {
   type Batch,
   createRunQueue,
@@ -21,6 +22,7 @@ import {
   type RunQueue,
   settleBatch,
 } from './run-queue.ts';
+import { sentMemory } from './sent-memory.ts';
 
 export interface DispatcherOptions {
   readonly journal: Journal;
@@ -53,22 +55,13 @@ const MARK_MS = 50;
 /** One cheap call at a time asks whether Temporal is back. */
 const OUTAGE_PAUSE_MS_MAX = 2_000;
 const REFUSED_PAUSE_MS_MAX = 30_000;
-/** How many runs are remembered, so that a hot run is spaced and its next event needs no question to the journal. */
+/** About 10 MB. */
 const REMEMBERED_RUNS_MAX = 50_000;
-
-/** The last call to a run: the highest number in it, and when it ended. */
-interface Sent {
-  readonly through: number;
-  readonly at: number;
-  /** What the run was sent since it was last asked whether its inbox is full. */
-  readonly uncheckedEvents: number;
-  readonly uncheckedBytes: number;
-}
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { journal, deliver, logger, holder } = options;
   const queues = new Map<RunId, RunQueue>();
-  const remembered = new Map<RunId, Sent>();
+  const remembered = sentMemory(REMEMBERED_RUNS_MAX);
   const marks = new Map<RunId, number>();
   const pressure = options.pressure ?? (() => ({ utilization: 0, commitsAwaited: 0 }));
   let lanes: ReadonlySet<number> = new Set();
@@ -79,7 +72,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let isStopped = false;
   let pumpTimer: NodeJS.Timeout | undefined;
   let leasedAt = 0;
-  const timers: NodeJS.Timeout[] = [];
+  const repetitions: Repetition[] = [];
   const tasks = new Set<Promise<void>>();
 
   const track = (task: Promise<void>): void => {
@@ -193,7 +186,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       uncheckedEvents >= LIMITS.uncheckedEventsMax || uncheckedBytes >= LIMITS.uncheckedBytesMax;
     if (!isDue) return false;
     if (!(await journal.isHeld(queue.run))) {
-      remember(queue.run, { ...last, uncheckedEvents: 0, uncheckedBytes: 0 });
+      remembered.set(queue.run, { ...last, uncheckedEvents: 0, uncheckedBytes: 0 });
       return false;
     }
     inMemory -= queue.waiting.length;
@@ -218,7 +211,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     queue.notBefore = now + SPACING_MS;
     const through = deliveries.at(-1)?.number ?? 0;
     const last = remembered.get(queue.run);
-    remember(queue.run, {
+    remembered.set(queue.run, {
       through,
       at: now,
       uncheckedEvents: (last?.uncheckedEvents ?? 0) + deliveries.length,
@@ -257,23 +250,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  function remember(run: RunId, sent: Sent): void {
-    remembered.delete(run);
-    remembered.set(run, sent);
-    if (remembered.size <= REMEMBERED_RUNS_MAX) return;
-    const oldest = remembered.keys().next().value;
-    if (oldest !== undefined) remembered.delete(oldest);
-  }
-
   async function flushMarks(): Promise<void> {
     if (marks.size === 0) return;
     const taken = [...marks].map(([run, through]) => ({ run, through }));
     marks.clear();
     try {
       await journal.markSent(holder, taken);
-    } catch {
+    } catch (error) {
       // Kept for the next round; until then a restart would send these again, which runs recognise.
       for (const { run, through } of taken) marks.set(run, Math.max(through, marks.get(run) ?? 0));
+      throw error;
     }
   }
 
@@ -299,41 +285,30 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     pump();
   }
 
-  function repeat(task: () => Promise<void>, everyMs: number, failure: string): void {
-    let isBroken = false;
-    const next = async (): Promise<void> => {
-      try {
-        await task();
-        if (isBroken) logger.info(`${failure}: works again`);
-        isBroken = false;
-      } catch (error) {
-        if (!isBroken) logger.warn({ reason: messageOf(error) }, failure);
-        isBroken = true;
-      }
-      if (!isStopped) timers.push(setTimeout(() => track(next()), everyMs));
-      if (timers.length > 100) timers.splice(0, timers.length - 10);
-    };
-    track(next());
-  }
-
   return {
     offer,
     start() {
-      repeat(poll, POLL_MS, 'cannot read deliveries from the journal');
-      repeat(flushMarks, MARK_MS, 'cannot note what was sent');
+      repetitions.push(
+        repeat(poll, {
+          everyMs: POLL_MS,
+          failure: 'cannot read deliveries from the journal',
+          logger,
+        }),
+        repeat(flushMarks, { everyMs: MARK_MS, failure: 'cannot note what was sent', logger }),
+      );
     },
     async stop() {
       isStopped = true;
       clearTimeout(pumpTimer);
-      for (const timer of timers) clearTimeout(timer);
+      await Promise.all(repetitions.map((repetition) => repetition.stop()));
       await Promise.allSettled([...tasks]);
-      await flushMarks();
-      await journal.releaseLanes(holder).catch((error: unknown) => {
-        logger.debug(
-          { reason: messageOf(error) },
-          'could not release lanes; they expire by themselves',
-        );
-      });
+      try {
+        await flushMarks();
+        await journal.releaseLanes(holder);
+      } catch (error) {
+        // Lanes expire by themselves, and what is sent again is recognised by its number.
+        logger.warn({ reason: messageOf(error) }, 'could not hand over to another dispatcher');
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Journal, PendingRun } from '../journal/journal.ts';
-import { messageOf } from '../model/error.ts';
 import type { Logger } from '../telemetry.ts';
+import { type Repetition, repeat } from './repeat.ts';
 
 /** A run is looked at when nothing has been heard of it for this long. */
 const IDLE_MS = 60_000;
@@ -53,17 +53,15 @@ export function startReconciler(context: {
   readonly client: Client;
   readonly logger: Logger;
   readonly lanes: () => readonly number[];
-}): { stop(): void } {
+}): Repetition {
   const look = async (): Promise<void> => {
-    try {
-      await reconcile(context, context.lanes());
-    } catch (error) {
-      // The journal or Temporal is away: there is nothing to compare, the next look will.
-      context.logger.debug({ reason: messageOf(error) }, 'could not look for lost runs');
-    }
+    await reconcile(context, context.lanes());
   };
-  const timer = setInterval(() => void look(), EVERY_MS);
-  return { stop: () => clearInterval(timer) };
+  return repeat(look, {
+    everyMs: EVERY_MS,
+    failure: 'cannot look for lost runs',
+    logger: context.logger,
+  });
 }
 
 type Ending =

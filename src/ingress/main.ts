@@ -82,7 +82,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     async stop() {
       await closeServer(server);
       registration.stop();
-      reconciler.stop();
+      await reconciler.stop();
       await dispatcher.stop();
       await closeConnection(connection);
     },

@@ -42,7 +42,10 @@ export const LIMITS = {
   dispatchConcurrencyMax: 64,
   /** Events waiting in a dispatcher's memory; the rest waits in the journal. */
   dispatchQueueMax: 20_000,
-  /** Signals a workflow takes before its run continues as new: Temporal goes deaf at 10,000. */
+  /**
+   * Signals a workflow takes before its run continues as new: Temporal goes deaf at 10,000. Only ever
+   * raised, like the next one: a run that is open would replay its continue-as-new elsewhere.
+   */
   signalsPerRunMax: 500,
   /** History events after which a run continues as new: Temporal suggests 4,096. */
   historyEventsMax: 3_000,

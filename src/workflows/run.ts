@@ -39,8 +39,10 @@ export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown>
   else showStage(scope, 'running', 'continued as new');
 
   let phase = firstPhase(carried);
-  // Ends with the execution; a cancelled one settles all that it has taken in.
-  holdWhileFull(scope).catch(() => {});
+  holdWhileFull(scope).catch((error: unknown) => {
+    // A cancelled run settles all that it has taken in; there is nothing left to hold back.
+    if (!isCancellation(error)) throw error;
+  });
   try {
     for (;;) {
       switch (phase.kind) {

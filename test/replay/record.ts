@@ -18,7 +18,8 @@ import type { OperationCall } from '../../src/model/protocol.ts';
 import type { RunId } from '../../src/model/run.ts';
 import { startEngine } from '../support/engine.ts';
 import { historyText } from './recorded-history.ts';
-import { type Scenario, scenarios, stageOf } from './scenarios.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
+import { stageOf } from './stage.ts';
 
 const directory = fileURLToPath(new URL('./histories', import.meta.url));
 
