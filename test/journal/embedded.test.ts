@@ -67,7 +67,7 @@ describe('the embedded journal', function () {
     const first = await openJournal({ directory });
     await assert.rejects(openJournal({ directory }), (error: Error) => {
       assert.equal((error as { code?: unknown }).code, 'journal_unavailable');
-      assert.match(error.message, /another process has the embedded journal .* open/);
+      assert.match(error.message, /Another process has the embedded journal .* open/);
       return true;
     });
     await first.ping();
