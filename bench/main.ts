@@ -2,7 +2,9 @@
  * `npm run bench`: acknowledgements and history cost, beside a handler that one writes by hand, in
  * one run against one Temporal server. Ratios are what carries over to another machine.
  */
-import { cpus } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../src/model/protocol.ts';
@@ -28,16 +30,17 @@ interface Row {
   readonly historyPer1000?: number;
 }
 
+const directory = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
 const temporalPort = await freePort();
 const address = `127.0.0.1:${temporalPort}`;
 
-// In memory: faster than its file database, which favours the handler that waits for it.
+// Both sides keep what they acknowledge: Temporal in its file database, PostgreSQL with fsync.
 async function startTemporal(): Promise<Client> {
   start(
     [
       await findTemporalCli(process.env),
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--log-level', 'never'],
-      ...['--port', String(temporalPort)],
+      ...['--port', String(temporalPort), '--db-filename', join(directory, 'temporal.db')],
       ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => [
         '--search-attribute',
         `${name}=Keyword`,
@@ -159,7 +162,7 @@ function report(rows: readonly Row[]): void {
   );
 }
 
-const postgres = await startPostgres();
+const postgres = await startPostgres({ durable: true });
 try {
   console.log(
     `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${CONNECTIONS} connections, ${SECONDS} s a row; everything shares these processors\n`,
@@ -178,5 +181,6 @@ try {
 } finally {
   await stopAll();
   await postgres.remove();
+  rmSync(directory, { recursive: true, force: true });
 }
 process.exit(0);

@@ -25,7 +25,8 @@ export interface TestPostgres {
   remove(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+/** @param durable whether a commit waits for the disk; tests need not. */
+export async function startPostgres({ durable = false } = {}): Promise<TestPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'tidegate-postgres-'));
   const user = await unprivilegedUser();
   if (user !== undefined) await chown(folder, user.uid, user.gid);
@@ -48,7 +49,13 @@ export async function startPostgres(): Promise<TestPostgres> {
   const run = (): ChildProcess =>
     spawn(
       join(binaries, 'postgres'),
-      ['-D', data, '-p', String(port), ...serverSettings.flatMap((setting) => ['-c', setting])],
+      [
+        '-D',
+        data,
+        '-p',
+        String(port),
+        ...serverSettings(durable).flatMap((setting) => ['-c', setting]),
+      ],
       { ...ownership, stdio: 'ignore' },
     );
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -91,10 +98,10 @@ export async function startPostgres(): Promise<TestPostgres> {
   };
 }
 
-const serverSettings = [
+const serverSettings = (durable: boolean): readonly string[] => [
   'listen_addresses=127.0.0.1',
   'unix_socket_directories=',
-  'fsync=off',
+  `fsync=${durable ? 'on' : 'off'}`,
   'shared_buffers=32MB',
   'max_connections=60',
 ];
