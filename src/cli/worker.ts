@@ -7,6 +7,7 @@ import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
+import { whenTemporalAnswers } from './when-temporal-answers.ts';
 
 /** `tidegate worker [dir]`: flows and operations, beside ingresses of other processes. */
 export async function worker(directory: string): Promise<void> {
@@ -22,7 +23,7 @@ export async function worker(directory: string): Promise<void> {
   const project = await loadProject(directory);
   installTemporalRuntime(logger);
   const journal = await openJournal({ databaseUrl: config.databaseUrl, logger });
-  const running = await startWorker({
+  const options = {
     temporal: config.externalTemporal
       ? temporalFromEnvironment(env)
       : localTemporal(config.temporalPort),
@@ -34,7 +35,8 @@ export async function worker(directory: string): Promise<void> {
     }),
     bundle: await bundleFlows(project.flowsPath, logger),
     logger,
-  });
+  };
+  const running = await whenTemporalAnswers(() => startWorker(options), logger);
   logger.info('worker polls');
   await untilStopped(running.ended);
   await running.stop();
