@@ -55,6 +55,14 @@ export const LIMITS = {
   windowBytesMax: 131_072,
   /** Event ids a window keeps; beyond, `truncated`. */
   windowEventIdsMax: 1_000,
+  /** Voters of one quorum; `option_invalid`, and votes of others are not counted. */
+  quorumVotersMax: 200,
+  /** Branches of one `fanOut`; `option_invalid`. Their steps must fit into one execution's history. */
+  fanOutBranchesMax: 500,
+  /** Branches of one `fanOut` that run at a time; `option_invalid`. */
+  fanOutConcurrencyMax: 50,
+  /** The name of a branch or of a saga's step, which is part of step ids; `option_invalid`. */
+  branchNameCharactersMax: 64,
   /** Events waiting in a run's inbox before it asks to be sent nothing; the rest waits in the journal. */
   inboxEventsMax: 200,
   /** Bytes of them, likewise: an inbox must fit into the 2 MB of a continue-as-new. */

@@ -1,10 +1,11 @@
-import { ApplicationFailure, isCancellation, TemporalFailure } from '@temporalio/workflow';
-import { ERROR_CLASSES, type ErrorClass, messageOf } from '../model/error.ts';
+import { isCancellation } from '@temporalio/workflow';
+import { messageOf } from '../model/error.ts';
 import type { Json, TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { CarriedWindow, Decision, Outcome } from '../model/protocol.ts';
-import { ABORTED } from './connector.ts';
+import { classOf, isAborted, isBug } from './failure.ts';
 import type { Inbox } from './inbox.ts';
+import { forgetFailures } from './outcomes.ts';
 import { isCarriedPark, type ParkReason, parkAt } from './park.ts';
 import {
   activeStep,
@@ -65,6 +66,7 @@ async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> 
       const decision = await activeStep(scope, () => parkAt(scope, BODY, asked));
       if (decision.action === 'skip') return ended('skipped', reasonOf(decision));
       if (decision.action === 'abort') return ended('aborted', reasonOf(decision));
+      forgetFailures(scope.window);
     }
     scope.window.occurrences.clear();
     scope.window.hasCollected = false;
@@ -72,7 +74,7 @@ async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> 
       const result = await withRun(scope, () => body(scope.window.first.event, inbox));
       return { kind: 'ended', outcome: 'completed', ...smallJson(result) };
     } catch (error) {
-      if (isCancellation(error) || !(error instanceof TemporalFailure)) throw error;
+      if (isCancellation(error) || isBug(error)) throw error;
       if (isAborted(error)) return ended('aborted', messageOf(error));
       why = { errorClass: classOf(error), reason: messageOf(error) };
     }
@@ -82,14 +84,6 @@ async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> 
 const ended = (outcome: Outcome, reason: string): BodyEnd => ({ kind: 'ended', outcome, reason });
 
 const reasonOf = ({ actor, reason }: Decision): string => `${actor}: ${reason}`;
-
-const isAborted = (error: TemporalFailure): boolean =>
-  error instanceof ApplicationFailure && error.type === ABORTED;
-
-function classOf(error: TemporalFailure): ErrorClass {
-  const type = error instanceof ApplicationFailure ? error.type : undefined;
-  return ERROR_CLASSES.find((known) => known === type) ?? 'fatal';
-}
 
 /** The body's result, when it is JSON and small enough to be kept in the journal. */
 function smallJson(result: unknown): { readonly result?: Json } {

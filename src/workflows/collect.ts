@@ -6,7 +6,7 @@ import { condition } from '@temporalio/workflow';
 import type { Json, TidegateEvent } from '../model/event.ts';
 import { showStage } from './details.ts';
 import type { Inbox } from './inbox.ts';
-import type { DebounceEdge } from './leading-edge.ts';
+import type { EdgeTime } from './leading-edge.ts';
 import {
   activeStep,
   currentRun,
@@ -15,27 +15,63 @@ import {
   type RunInWindow,
   takeResuming,
 } from './run-scope.ts';
-import { type ClosedBy, closeWindow, type Window, type WindowState } from './window.ts';
 
-export type Verdict = { readonly closedBy: ClosedBy } | { readonly dueAt: number };
+export type Verdict<Reason extends string> =
+  | { readonly closedBy: Reason }
+  | { readonly dueAt: number };
 
-/** A pure rule of collecting. */
-export interface CollectRule<State, Event extends TidegateEvent> {
-  start(event: Event, now: number): State;
+/** A pure rule of collecting. Its state is plain JSON: it is carried across continue-as-new. */
+export interface CollectRule<State, Event extends TidegateEvent, Reason extends string, Opener> {
+  start(opener: Opener, now: number): State;
   accept(state: State, event: Event, now: number): State;
-  /** Whether the window is closed at `now`, else when it will be if nothing comes. */
-  verdict(state: State, now: number): Verdict;
+  /** Whether the step is closed at `now`, else when it will be if nothing comes. */
+  verdict(state: State, now: number): Verdict<Reason>;
 }
 
-export interface CollectOptions<State, Event extends TidegateEvent> {
+/** The events that a collecting step may begin with. */
+export interface Openers<Event extends TidegateEvent> {
+  /** The event that opened the run's window, unless an earlier step of the body has taken it. */
+  readonly own: Event | undefined;
+  /** Waits for the next event to come. */
+  next(): Promise<Event>;
+}
+
+/** What is told of every collecting step while it waits and when it is settled. */
+export interface Collected {
+  /** Events taken. */
+  readonly count: number;
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+export interface Closing<Reason extends string> {
+  readonly key: string;
+  readonly closedBy: Reason | 'flushed';
+  /** Deliveries that came twice while the step collected. */
+  readonly duplicates: number;
+  readonly now: number;
+}
+
+export interface CollectOptions<
+  State extends Collected,
+  Event extends TidegateEvent,
+  Reason extends string,
+  Opener,
+  Result,
+> {
   readonly step: string;
+  /** For the timer. */
   readonly waitingFor: string;
-  readonly edge: {
-    readonly edge: DebounceEdge;
-    readonly quietMs: number;
-    readonly atMostMs: number;
-  };
-  readonly ruleFor: (edge: DebounceEdge) => CollectRule<State, Event>;
+  /** For the run's details, each time an event is taken. */
+  progress(state: State): string;
+  opener(openers: Openers<Event>): Promise<Opener> | Opener;
+  ruleFor(followsLeadingEdge: boolean): CollectRule<State, Event, Reason, Opener>;
+  /** What the step returns: JSON. */
+  close(state: State, closing: Closing<Reason>): Result;
+  /** For the run's details, as the flow goes on. */
+  closed(state: State, closing: Closing<Reason>): string;
+  /** The quiet time to wait out after the window, when the step had a leading edge. */
+  edgeTime?(followsLeadingEdge: boolean, now: number): EdgeTime | undefined;
 }
 
 /** What a collecting step carries across continue-as-new. */
@@ -44,41 +80,51 @@ interface CarriedCollect<State> {
   readonly duplicates: number;
 }
 
-export async function collect<State extends WindowState<Event>, Event extends TidegateEvent>(
+export async function collect<
+  State extends Collected,
+  Event extends TidegateEvent,
+  Reason extends string,
+  Opener,
+  Result,
+>(
   _inbox: Inbox<Event>,
-  options: CollectOptions<State, Event>,
-): Promise<Window<Event>> {
+  options: CollectOptions<State, Event, Reason, Opener, Result>,
+): Promise<Result> {
   const scope = currentRun(options.step);
   const step = nextStep(scope.window, options.step);
   const done = scope.window.steps.get(step);
   const isFirst = !scope.window.hasCollected;
   scope.window.hasCollected = true;
-  if (done !== undefined) return done as unknown as Window<Event>;
+  if (done !== undefined) return done as unknown as Result;
 
-  const window = await activeStep(scope, () => waitForWindow(scope, step, { ...options, isFirst }));
-  scope.window.steps.set(step, window as unknown as Json);
-  return window;
+  const result = await activeStep(scope, () => untilClosed(scope, step, { ...options, isFirst }));
+  scope.window.steps.set(step, result as unknown as Json);
+  return result;
 }
 
-async function waitForWindow<State extends WindowState<Event>, Event extends TidegateEvent>(
+async function untilClosed<
+  State extends Collected,
+  Event extends TidegateEvent,
+  Reason extends string,
+  Opener,
+  Result,
+>(
   scope: RunInWindow,
   step: string,
-  options: CollectOptions<State, Event> & { readonly isFirst: boolean },
-): Promise<Window<Event>> {
-  const edge = scope.window.followsLeadingEdge ? 'trailing' : options.edge.edge;
-  const rule = options.ruleFor(edge);
+  options: CollectOptions<State, Event, Reason, Opener, Result> & { readonly isFirst: boolean },
+): Promise<Result> {
+  const rule = options.ruleFor(scope.window.followsLeadingEdge);
   const carried = takeResuming(scope.window, step) as CarriedCollect<State> | undefined;
   const duplicatesBefore = scope.duplicates - (carried?.duplicates ?? 0);
-  let state =
-    carried?.state ?? rule.start(await firstEvent<Event>(scope, step, options.isFirst), Date.now());
+  const openers = openersOf<Event>(scope, step, options.isFirst);
+  let state = carried?.state ?? rule.start(await options.opener(openers), Date.now());
 
-  const closedBy = (): ClosedBy | undefined => {
+  const closedBy = (): Reason | 'flushed' | undefined => {
     if (scope.flushRequested) return 'flushed';
     const verdict = rule.verdict(state, Date.now());
     return 'closedBy' in verdict ? verdict.closedBy : undefined;
   };
-  const showProgress = (): void =>
-    showStage(scope, 'waiting', `${options.waitingFor}; ${state.count} so far`);
+  const showProgress = (): void => showStage(scope, 'waiting', options.progress(state));
   scope.inbox.collectWith((delivery) => {
     // An event that comes after the deadline belongs to the next window, even if the timer is late.
     if (closedBy() !== undefined) return false;
@@ -92,8 +138,16 @@ async function waitForWindow<State extends WindowState<Event>, Event extends Tid
     for (;;) {
       const verdict = rule.verdict(state, Date.now());
       const reason = closedBy();
-      if (reason !== undefined)
-        return finish(scope, options, { edge, state, reason, duplicatesBefore });
+      if (reason !== undefined) {
+        const duplicates = scope.duplicates - duplicatesBefore;
+        const { key } = scope.input;
+        return finish(scope, options, state, {
+          key,
+          closedBy: reason,
+          duplicates,
+          now: Date.now(),
+        });
+      }
       if (mayContinueAsNew(scope)) {
         const carry: CarriedCollect<State> = {
           state,
@@ -115,60 +169,45 @@ async function waitForWindow<State extends WindowState<Event>, Event extends Tid
   }
 }
 
-/** The event that opens the window: the run's, or for a later step the next one that comes. */
-async function firstEvent<Event extends TidegateEvent>(
+const openersOf = <Event extends TidegateEvent>(
   scope: RunInWindow,
   step: string,
   isFirst: boolean,
-): Promise<Event> {
-  if (isFirst) return scope.window.first.event as Event;
-  showStage(scope, 'waiting', 'for an event that opens the next window');
-  await condition(() => scope.inbox.peek() !== undefined || mayContinueAsNew(scope));
-  const next = scope.inbox.take();
-  if (next === undefined) {
-    scope.continueWith({ step, state: undefined });
-    return await new Promise<never>(() => {});
-  }
-  scope.window.takenThrough = next.number;
-  return next.event as Event;
-}
-
-function finish<State extends WindowState<Event>, Event extends TidegateEvent>(
-  scope: RunInWindow,
-  options: CollectOptions<State, Event>,
-  closing: {
-    readonly edge: DebounceEdge;
-    readonly state: State;
-    readonly reason: ClosedBy;
-    readonly duplicatesBefore: number;
+): Openers<Event> => ({
+  own: isFirst ? (scope.window.first.event as Event) : undefined,
+  async next() {
+    showStage(scope, 'waiting', 'for an event that opens the next window');
+    await condition(() => scope.inbox.peek() !== undefined || mayContinueAsNew(scope));
+    const next = scope.inbox.take();
+    if (next === undefined) {
+      scope.continueWith({ step, state: undefined });
+      return await new Promise<never>(() => {});
+    }
+    scope.window.takenThrough = next.number;
+    return next.event as Event;
   },
-): Window<Event> {
-  const window = closeWindow<Event>(closing.state, {
-    key: scope.input.key,
-    closedBy: closing.reason,
-    duplicates: scope.duplicates - closing.duplicatesBefore,
-  });
+});
+
+function finish<
+  State extends Collected,
+  Event extends TidegateEvent,
+  Reason extends string,
+  Opener,
+  Result,
+>(
+  scope: RunInWindow,
+  options: CollectOptions<State, Event, Reason, Opener, Result>,
+  state: State,
+  closing: Closing<Reason>,
+): Result {
   scope.window.summary = {
-    count: window.count,
-    closedBy: window.closedBy,
-    firstAt: window.firstAt,
-    lastAt: window.lastAt,
+    count: state.count,
+    closedBy: closing.closedBy,
+    firstAt: state.firstAt,
+    lastAt: state.lastAt,
   };
-  if (closing.edge !== 'trailing') {
-    const { quietMs, atMostMs } = options.edge;
-    const now = Date.now();
-    scope.window.edgeTime = {
-      edge: closing.edge,
-      quietMs,
-      atMostMs,
-      firedAt: now,
-      lastAt: now,
-    };
-  }
-  showStage(
-    scope,
-    'running',
-    `working on ${window.count} events, window closed by ${window.closedBy}`,
-  );
-  return window;
+  const edgeTime = options.edgeTime?.(scope.window.followsLeadingEdge, closing.now);
+  if (edgeTime !== undefined) scope.window.edgeTime = edgeTime;
+  showStage(scope, 'running', options.closed(state, closing));
+  return options.close(state, closing);
 }

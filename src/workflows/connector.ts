@@ -13,6 +13,7 @@ import {
   type OperationCall,
 } from '../model/protocol.ts';
 import { showStage } from './details.ts';
+import { ABORTED } from './failure.ts';
 import { isCarriedPark, type ParkReason, parkAt } from './park.ts';
 import { activeStep, currentRun, nextStep, type RunInWindow, takeResuming } from './run-scope.ts';
 
@@ -24,6 +25,9 @@ const operations = proxyActivities<OperationActivities>({
   startToCloseTimeout: OPERATION_ATTEMPT_MS_MAX,
   heartbeatTimeout: OPERATION_HEARTBEAT_MS,
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  // What is cancelled must have ended before it is undone. (The SDK's default is TRY_CANCEL, whatever
+  // its documentation says.)
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 });
 
 /**
@@ -123,9 +127,6 @@ function parkReason(error: unknown): ParkReason {
   if (errorClass === 'fatal') throw cause;
   return { errorClass: errorClass ?? 'unknown', reason: messageOf(cause) };
 }
-
-/** The type of the failure that an abort throws to the flow. */
-export const ABORTED = 'run_aborted';
 
 const aborted = (
   step: string,

@@ -70,7 +70,10 @@ function decisionProblem(scope: RunScope, decision: Decision): string | undefine
 /** The oldest park without a decision, or the one that is named. */
 const undecided = (scope: RunScope, parkId?: string) =>
   scope.parked.find(
-    (parked) => parked.decision === undefined && (parkId === undefined || parked.parkId === parkId),
+    (parked) =>
+      parked.decision === undefined &&
+      parked.isWithdrawn === undefined &&
+      (parkId === undefined || parked.parkId === parkId),
   );
 
 function view(scope: RunScope): RunView {

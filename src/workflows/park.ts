@@ -35,15 +35,19 @@ export async function parkAt(
     reason: why.reason,
   };
   scope.parked.push(parked);
-  await journal.park({
-    run: scope.input.run,
-    workflowRunId: workflowInfo().runId,
-    ...describe(parked),
-  });
-  showErrorClass(parked.errorClass);
-  showStage(scope, 'parked', `a person must decide about ${step}: retry, skip or abort`);
-
-  await condition(() => parked.decision !== undefined || mayContinueAsNew(scope));
+  try {
+    await journal.park({
+      run: scope.input.run,
+      workflowRunId: workflowInfo().runId,
+      ...describe(parked),
+    });
+    showErrorClass(parked.errorClass);
+    showStage(scope, 'parked', `a person must decide about ${step}: retry, skip or abort`);
+    await condition(() => parked.decision !== undefined || mayContinueAsNew(scope));
+  } catch (error) {
+    parked.isWithdrawn = true;
+    throw error;
+  }
   const { decision } = parked;
   if (decision === undefined) {
     scope.continueWith({ step, state: describe(parked) });
@@ -54,6 +58,23 @@ export async function parkAt(
   showErrorClass(scope.parked[0]?.errorClass ?? null);
   showStage(scope, 'running', `${decision.action} of ${step}, decided by ${decision.actor}`);
   return decision;
+}
+
+/**
+ * Takes back the questions of cancelled steps, for a run that goes on after its cancellation: the
+ * journal would go on asking them beside those that matter now.
+ */
+export async function withdrawParks(scope: RunInWindow): Promise<void> {
+  for (const parked of scope.parked.filter(({ isWithdrawn }) => isWithdrawn)) {
+    const decision = {
+      action: 'abort',
+      reason: 'the step was cancelled',
+      actor: 'tidegate',
+    } as const;
+    await journal.resume({ run: scope.input.run, parkId: parked.parkId, decision });
+    scope.parked.splice(scope.parked.indexOf(parked), 1);
+    showErrorClass(scope.parked[0]?.errorClass ?? null);
+  }
 }
 
 const describe = ({ parkId, step, errorClass, reason }: Parked) => ({

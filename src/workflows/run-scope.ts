@@ -15,6 +15,7 @@ import type {
 } from '../model/protocol.ts';
 import type { RunInbox } from './inbox.ts';
 import type { EdgeTime } from './leading-edge.ts';
+import { stepPrefix } from './step-scope.ts';
 
 /** A step that waits for a person. */
 export interface Parked {
@@ -23,6 +24,8 @@ export interface Parked {
   readonly errorClass: ErrorClass;
   readonly reason: string;
   decision?: Decision;
+  /** The step was cancelled while it waited: nobody is asked any more. */
+  isWithdrawn?: true;
 }
 
 /** The window that the flow's body works on. */
@@ -121,11 +124,15 @@ export function currentRun(caller: string): RunInWindow {
   return scope as RunInWindow;
 }
 
-/** The id of the next step of this name: its name and how often the body has come to it. */
+/**
+ * The id of the next step of this name: its name and how often the body has come to it. In a branch,
+ * both count from the branch's own beginning, so that what runs beside it does not matter.
+ */
 export function nextStep(window: OpenWindow, name: string): string {
-  const occurrence = (window.occurrences.get(name) ?? 0) + 1;
-  window.occurrences.set(name, occurrence);
-  return `${name}#${occurrence}`;
+  const scoped = `${stepPrefix()}${name}`;
+  const occurrence = (window.occurrences.get(scoped) ?? 0) + 1;
+  window.occurrences.set(scoped, occurrence);
+  return `${scoped}#${occurrence}`;
 }
 
 /** Runs a step as active: a run continues as new only while its one active step is waiting. */

@@ -3,8 +3,15 @@ import { TidegateError } from '../../model/error.ts';
 import type { TidegateEvent } from '../../model/event.ts';
 import { type CollectRule, collect, type Verdict } from '../collect.ts';
 import type { Inbox } from '../inbox.ts';
-import type { DebounceEdge } from '../leading-edge.ts';
-import { type ClosedBy, foldEvent, openWindow, type Window, type WindowState } from '../window.ts';
+import type { DebounceEdge, EdgeTime } from '../leading-edge.ts';
+import {
+  type ClosedBy,
+  closeWindow,
+  foldEvent,
+  openWindow,
+  type Window,
+  type WindowState,
+} from '../window.ts';
 
 /** How {@link debounce} waits. */
 export interface DebounceOptions<Event extends TidegateEvent = TidegateEvent> {
@@ -54,13 +61,27 @@ export async function debounce<Event extends TidegateEvent>(
   options: DebounceOptions<Event>,
 ): Promise<Window<Event>> {
   const rule = debounceRule(options);
-  return collect<WindowState<Event>, Event>(inbox, {
+  const waitingFor = `${formatDuration(rule.quietMs)} of quiet, at most ${formatDuration(rule.atMostMs)}`;
+  const edgeAfter = (followsLeadingEdge: boolean): DebounceEdge =>
+    followsLeadingEdge ? 'trailing' : rule.edge;
+  return collect<WindowState<Event>, Event, ClosedBy, Event, Window<Event>>(inbox, {
     step: 'debounce',
-    waitingFor: `${formatDuration(rule.quietMs)} of quiet, at most ${formatDuration(rule.atMostMs)}`,
-    edge: rule,
-    ruleFor: (edge) => debounceCore({ ...rule, edge }),
+    waitingFor,
+    progress: ({ count }) => `${waitingFor}; ${count} so far`,
+    opener: ({ own, next }) => own ?? next(),
+    ruleFor: (followsLeadingEdge) => debounceCore({ ...rule, edge: edgeAfter(followsLeadingEdge) }),
+    close: closeWindow,
+    closed: ({ count }, { closedBy }) => `working on ${count} events, window closed by ${closedBy}`,
+    edgeTime: (followsLeadingEdge, now) => edgeTime(rule, edgeAfter(followsLeadingEdge), now),
   });
 }
+
+const edgeTime = (
+  { quietMs, atMostMs }: Pick<DebounceRule, 'quietMs' | 'atMostMs'>,
+  edge: DebounceEdge,
+  now: number,
+): EdgeTime | undefined =>
+  edge === 'trailing' ? undefined : { edge, quietMs, atMostMs, firedAt: now, lastAt: now };
 
 /** Checks the options and gives them in milliseconds. */
 export function debounceRule<Event extends TidegateEvent>(
@@ -89,7 +110,7 @@ export function debounceRule<Event extends TidegateEvent>(
  */
 export function debounceCore<Event extends TidegateEvent>(
   rule: DebounceRule<Event>,
-): CollectRule<WindowState<Event>, Event> {
+): CollectRule<WindowState<Event>, Event, ClosedBy, Event> {
   return {
     start: (event, now) => withUrgency(openWindow(event, now), rule.urgent(event)),
     accept: (state, event, now) =>
@@ -98,7 +119,7 @@ export function debounceCore<Event extends TidegateEvent>(
   };
 }
 
-function verdict(rule: DebounceRule<never>, state: WindowState, now: number): Verdict {
+function verdict(rule: DebounceRule<never>, state: WindowState, now: number): Verdict<ClosedBy> {
   if (rule.edge !== 'trailing') return { closedBy: 'leading' };
   if (state.urgent) return { closedBy: 'urgent' };
   if (state.count >= rule.maxEvents) return { closedBy: 'maxEvents' };

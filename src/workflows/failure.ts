@@ -1,0 +1,50 @@
+/** What a failure means to a flow, once all retries and all persons have had their turn. */
+import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/workflow';
+import { ERROR_CLASSES, type ErrorClass, messageOf } from '../model/error.ts';
+
+/** The type of the failure that an abort throws to the flow. */
+export const ABORTED = 'run_aborted';
+
+/** A failure as a flow and an operator read it. */
+export interface FailureSummary {
+  /** The error class, or `run_aborted` when a person gave up. */
+  readonly class: ErrorClass | typeof ABORTED;
+  readonly message: string;
+  /** Calls that the failed operation made in all, when it was one. */
+  readonly attempts?: number;
+}
+
+/**
+ * Whether an error is a bug in the flow rather than a failure. A bug is always thrown on: Temporal
+ * tries the workflow task again until a fixed build arrives, and nothing of the attempt is kept.
+ */
+export const isBug = (error: unknown): boolean => !(error instanceof TemporalFailure);
+
+/** Whether a person gave the failed step up. */
+export const isAborted = (error: unknown): boolean =>
+  error instanceof ApplicationFailure && error.type === ABORTED;
+
+/** The class of a failure; `fatal` when it has none. */
+export function classOf(error: unknown): ErrorClass {
+  const type = error instanceof ApplicationFailure ? error.type : undefined;
+  return ERROR_CLASSES.find((known) => known === type) ?? 'fatal';
+}
+
+export function summaryOf(error: unknown): FailureSummary {
+  const failure = error instanceof ActivityFailure ? (error.cause ?? error) : error;
+  const attempts = failure instanceof ApplicationFailure ? attemptsOf(failure) : undefined;
+  return {
+    class: isAborted(failure) ? ABORTED : classOf(failure),
+    message: messageOf(failure),
+    ...(attempts === undefined ? {} : { attempts }),
+  };
+}
+
+/** A failure again, of its summary: what continue-as-new could keep of it. */
+export const failureOf = (summary: FailureSummary): ApplicationFailure =>
+  ApplicationFailure.nonRetryable(summary.message, summary.class);
+
+function attemptsOf({ details }: ApplicationFailure): number | undefined {
+  const { attempts } = (details?.[0] ?? {}) as { readonly attempts?: unknown };
+  return typeof attempts === 'number' ? attempts : undefined;
+}
