@@ -9,9 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../src/model/protocol.ts';
 import { findTemporalCli } from '../src/temporal-cli.ts';
+import { freePort } from '../test/support/free-port.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { type LoadResult, load } from './load.ts';
-import { freePort, node, start, stop, stopAll, untilReady } from './processes.ts';
+import { node, start, stop, stopAll, untilReady } from './processes.ts';
 import { printTable } from './table.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 8);

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -41,16 +40,6 @@ export async function stop(child: ChildProcess): Promise<void> {
 export const stopAll = async (): Promise<void> => {
   await Promise.all([...children].map(stop));
 };
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 export async function untilReady(url: string, withinMs = 60_000): Promise<void> {
   const end = Date.now() + withinMs;

@@ -44,7 +44,22 @@ export interface RunningWorker {
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   await registerSearchAttributes(options);
   const connection = await NativeConnection.connect(options.temporal.connection);
-  const worker = await Worker.create({
+  const worker = await createWorker(options, connection).catch(async (error: unknown) => {
+    await connection.close();
+    throw error;
+  });
+  const ended = worker.run().finally(() => connection.close());
+  return {
+    ended,
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended;
+    },
+  };
+}
+
+const createWorker = (options: WorkerOptions, connection: NativeConnection): Promise<Worker> =>
+  Worker.create({
     connection,
     namespace: options.temporal.namespace,
     taskQueue: options.taskQueue ?? TASK_QUEUE,
@@ -66,15 +81,6 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     shutdownGraceTime: '5 seconds',
     shutdownForceTime: '10 seconds',
   });
-  const ended = worker.run().finally(() => connection.close());
-  return {
-    ended,
-    async stop() {
-      if (worker.getState() === 'RUNNING') worker.shutdown();
-      await ended;
-    },
-  };
-}
 
 async function registerSearchAttributes({ temporal, logger }: WorkerOptions): Promise<void> {
   const connection = lazyConnection(temporal);

@@ -5,9 +5,9 @@ import { startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { createLogger } from '../telemetry.ts';
-import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { journalOptions, temporalTarget } from './outside.ts';
 import { assertPortsFree } from './ports.ts';
 import { loadProject, type Project } from './project.ts';
 import { untilStopped } from './signals.ts';
@@ -29,50 +29,41 @@ export async function dev(directory: string): Promise<void> {
   await assertPortsFree(neededPorts(config));
 
   installTemporalRuntime(logger);
-  const [devServer, journal, bundle] = await Promise.all([
-    startTemporal(config, env, logger),
-    openJournal({
-      logger,
-      ...(config.databaseUrl === undefined
-        ? { directory: join(config.directory, 'journal') }
-        : { databaseUrl: config.databaseUrl }),
-    }),
+  // The journal's lock keeps a second process away before this one starts a Temporal on its files.
+  const [journal, bundle] = await Promise.all([
+    openJournal({ logger, ...journalOptions(config) }),
     bundleFlows(project.flowsPath, logger),
   ]);
-  const temporal =
-    devServer === undefined ? temporalFromEnvironment(env) : localTemporal(config.temporalPort);
-  const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
-  const worker = await startWorker({ temporal, journal, connectors, bundle, logger });
-  const temporalUiUrl =
-    devServer === undefined ? undefined : `http://127.0.0.1:${config.temporalUiPort}`;
-  const ingress = await startIngress({
-    config,
-    journal,
-    temporal,
-    catalogue: project.catalogue,
-    flows: project.flows,
-    sources,
-    connectors,
-    logger,
-    ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
-  });
-  say(
-    welcome({
+  const devServer = await startTemporal(config, env, logger);
+  try {
+    const temporal = temporalTarget(config, env);
+    const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
+    const worker = await startWorker({ temporal, journal, connectors, bundle, logger });
+    const temporalUiUrl =
+      devServer === undefined ? undefined : `http://127.0.0.1:${config.temporalUiPort}`;
+    const ingress = await startIngress({
       config,
-      project,
+      journal,
+      temporal,
+      catalogue: project.catalogue,
+      flows: project.flows,
+      sources,
       connectors,
-      url: ingress.url,
-      temporalUiUrl,
-      ms: Date.now() - startedAt,
-    }),
-  );
+      logger,
+      ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
+    });
+    const ms = Date.now() - startedAt;
+    say(welcome({ config, project, connectors, url: ingress.url, temporalUiUrl, ms }));
 
-  await untilStopped(worker.ended);
-  say('\nStopping: finishing what is in hand …');
-  await ingress.stop();
-  await worker.stop();
-  await journal.close();
-  await devServer?.stop();
+    await untilStopped(worker.ended);
+    say('\nStopping: finishing what is in hand …');
+    await ingress.stop();
+    await worker.stop();
+    await journal.close();
+  } finally {
+    // It is in a process group of its own: nobody else would end it.
+    await devServer?.stop();
+  }
   say(`Stopped. Everything is kept in ${config.directory}.`);
 }
 

@@ -1,10 +1,9 @@
-import { join } from 'node:path';
 import { readConfig, withEnvFile } from '../config.ts';
 import { startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { createLogger } from '../telemetry.ts';
-import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
+import { journalOptions, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
 
@@ -14,18 +13,11 @@ export async function ingress(directory: string): Promise<void> {
   const config = readConfig(env);
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
-  const journal = await openJournal({
-    logger,
-    ...(config.databaseUrl === undefined
-      ? { directory: join(config.directory, 'journal') }
-      : { databaseUrl: config.databaseUrl }),
-  });
+  const journal = await openJournal({ logger, ...journalOptions(config) });
   const running = await startIngress({
     config,
     journal,
-    temporal: config.externalTemporal
-      ? temporalFromEnvironment(env)
-      : localTemporal(config.temporalPort),
+    temporal: temporalTarget(config, env),
     catalogue: project.catalogue,
     flows: project.flows,
     sources: bindSources(project.sources, env),

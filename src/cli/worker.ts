@@ -3,8 +3,8 @@ import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { openJournal } from '../journal/open.ts';
 import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';
-import { localTemporal, temporalFromEnvironment } from '../temporal.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { journalOptions, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
 import { whenTemporalAnswers } from './when-temporal-answers.ts';
@@ -22,11 +22,9 @@ export async function worker(directory: string): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
   installTemporalRuntime(logger);
-  const journal = await openJournal({ databaseUrl: config.databaseUrl, logger });
+  const journal = await openJournal({ logger, ...journalOptions(config) });
   const options = {
-    temporal: config.externalTemporal
-      ? temporalFromEnvironment(env)
-      : localTemporal(config.temporalPort),
+    temporal: temporalTarget(config, env),
     journal,
     connectors: bindConnectors(project.connectors, {
       env,

@@ -197,7 +197,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function send(queue: RunQueue, { deliveries, bytes }: Batch): Promise<void> {
     const parts = parseRunId(queue.run);
-    if (parts === undefined) return;
+    if (parts === undefined) {
+      await failed(queue, { kind: 'refused', reason: `${queue.run} is not the id of a run` });
+      return;
+    }
     try {
       await deliver(queue.run, parts, deliveries);
     } catch (error) {

@@ -13,8 +13,9 @@ import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
-import { freePort, type Restartable, restartable } from '../faults/processes.ts';
+import { type Restartable, restartable } from '../faults/processes.ts';
 import { testEvent } from '../support/events.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/wait.ts';
 
 const KEYS = ['a', 'b', 'c'] as const;

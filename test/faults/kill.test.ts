@@ -8,10 +8,11 @@ import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
+import { freePort } from '../support/free-port.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { seededRandom } from '../support/random.ts';
 import { until } from '../support/wait.ts';
-import { freePort, type Restartable, restartable } from './processes.ts';
+import { type Restartable, restartable } from './processes.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
 const EVENTS = 300;

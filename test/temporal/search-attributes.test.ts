@@ -9,7 +9,7 @@ import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { ensureSearchAttributes, lazyConnection, localTemporal } from '../../src/temporal.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
-import { freePort } from '../faults/processes.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/wait.ts';
 
 const names = Object.values(SEARCH_ATTRIBUTES).toSorted();

@@ -38,6 +38,7 @@ export async function waitForOutcomes(
   const outcomes = new Map<string, string>();
   const deadline = performance.now() + options.waitMs;
   for (;;) {
+    // The journal may be away for a moment: the next look tells, or the answer says `pending`.
     await lookUp(deliveries, outcomes, options.journal).catch(() => undefined);
     const left = deadline - performance.now();
     if (outcomes.size === deliveries.length || left <= 0 || options.signal.aborted) break;
