@@ -50,7 +50,7 @@ module.exports = {
     layer('journal', ['model/', ...processFiles], 'the journal stores; it decides nothing.'),
     layer(
       'activities',
-      ['model/', 'connectors/', 'journal/', ...processFiles],
+      ['model/', 'connectors/', 'journal/', 'approvals/token\\.ts$', ...processFiles],
       'activities run operations and write the journal.',
     ),
     layer(
@@ -67,6 +67,11 @@ module.exports = {
       'operator',
       ['model/', 'journal/', 'temporal\\.ts$', ...processFiles],
       'the operator API knows the journal and Temporal.',
+    ),
+    layer(
+      'approvals',
+      ['model/', 'journal/', 'operator/(run-operations|take-decision)\\.ts$', ...processFiles],
+      'the approval page reads the journal and hands answers over like the operator API.',
     ),
     layer('console', ['model/', 'operator/', ...processFiles], 'pages read the operator API only.'),
     {

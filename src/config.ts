@@ -28,6 +28,16 @@ export interface Config {
   readonly directory: string;
   /** What callers and operators send as bearer token. `TIDEGATE_TOKEN`, needed when `HOST` is not loopback */
   readonly token?: string;
+  /**
+   * Where people reach the ingress, without a slash at its end: what approval links begin with.
+   * `TIDEGATE_PUBLIC_URL`, @default the ingress's own address under `dev`, else none
+   */
+  readonly publicUrl?: string;
+  /**
+   * What signs approval links: the first signs, all verify. `TIDEGATE_LINK_SECRET`, comma-separated
+   * while one rotates; @default one that `dev` makes and keeps, else none
+   */
+  readonly linkSecrets: readonly string[];
   /** `LOG_LEVEL`, @default 'info' */
   readonly logLevel: LogLevel;
 }
@@ -37,6 +47,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A shorter token could be guessed over the network. */
 const TOKEN_CHARACTERS_MIN = 16;
+/** As long as what HS256 makes of it; a shorter one could be guessed from one link. */
+const LINK_SECRET_BYTES_MIN = 32;
 
 interface ConfigProblem {
   readonly variable: string;
@@ -68,6 +80,10 @@ export function readConfig(environment: Environment): Config {
     externalTemporal: namesTemporal(set),
     directory: resolve(variables.TIDEGATE_DIR),
     logLevel: variables.LOG_LEVEL,
+    linkSecrets: variables.TIDEGATE_LINK_SECRET,
+    ...(variables.TIDEGATE_PUBLIC_URL === undefined
+      ? {}
+      : { publicUrl: variables.TIDEGATE_PUBLIC_URL }),
     ...(variables.DATABASE_URL === undefined ? {} : { databaseUrl: variables.DATABASE_URL }),
     ...(variables.TIDEGATE_TOKEN === undefined ? {} : { token: variables.TIDEGATE_TOKEN }),
   };
@@ -124,13 +140,37 @@ const Variables = z.object({
       error: `must have at least ${TOKEN_CHARACTERS_MIN} characters; make one with: openssl rand -hex 24`,
     })
     .optional(),
+  TIDEGATE_PUBLIC_URL: z
+    .string()
+    .refine(isPublicUrl, {
+      error:
+        'must be an http or https address without user, query and fragment, such as https://flows.acme.example',
+    })
+    .transform((text) => text.replace(/\/+$/, ''))
+    .optional(),
+  TIDEGATE_LINK_SECRET: z
+    .string()
+    .transform((text) => text.split(',').map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.every((secret) => Buffer.byteLength(secret) >= LINK_SECRET_BYTES_MIN),
+      {
+        error: `must have at least ${LINK_SECRET_BYTES_MIN} bytes, each of them where commas separate several; make one with: openssl rand -hex 32`,
+      },
+    )
+    .default([]),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })
     .default('info'),
 });
 
 /** Variables whose value is left out of messages: a secret, or an address with a password in it. */
-const SECRET_VARIABLES: readonly string[] = ['TIDEGATE_TOKEN', 'DATABASE_URL'];
+const SECRET_VARIABLES: readonly string[] = [
+  'TIDEGATE_TOKEN',
+  'TIDEGATE_LINK_SECRET',
+  'DATABASE_URL',
+  // An address may be refused for the password in it.
+  'TIDEGATE_PUBLIC_URL',
+];
 
 function variableProblem(issue: z.core.$ZodIssue, set: Environment): ConfigProblem {
   const variable = String(issue.path[0]);
@@ -170,6 +210,12 @@ const namesTemporal = (set: Environment): boolean =>
   ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'].some(
     (variable) => set[variable] !== undefined,
   );
+
+function isPublicUrl(text: string): boolean {
+  if (!URL.canParse(text) || /[?#\s]/.test(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
+}
 
 function isPostgresUrl(text: string): boolean {
   return URL.canParse(text) && /^postgres(?:ql)?:$/.test(new URL(text).protocol);

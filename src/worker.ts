@@ -11,7 +11,9 @@ import {
   Runtime,
   Worker,
 } from '@temporalio/worker';
+import { type LinkOptions, linkWriter } from './activities/approval-links.ts';
 import { operationActivities } from './activities/run-operation.ts';
+import { type EmitContext, emitActivities } from './ingress/emit.ts';
 import type { Journal } from './journal/journal.ts';
 import type { BoundConnector } from './model/connector.ts';
 import { TASK_QUEUE } from './model/protocol.ts';
@@ -22,6 +24,13 @@ export interface WorkerOptions {
   readonly temporal: TemporalTarget;
   readonly journal: Journal;
   readonly connectors: readonly BoundConnector[];
+  /** What flows can emit, and which flows take it. */
+  readonly catalogue: EmitContext['catalogue'];
+  readonly flows: EmitContext['flows'];
+  /** Told of what flows emit, where the dispatcher is in this process. @default it looks into the journal */
+  readonly onAppended?: EmitContext['onAppended'];
+  /** What makes approval links. @default an operation that sends one parks, and says what to set */
+  readonly links?: LinkOptions;
   /** What {@link bundleFlows} gave. */
   readonly bundle: { readonly code: string };
   readonly logger: Logger;
@@ -66,10 +75,12 @@ const createWorker = (options: WorkerOptions, connection: NativeConnection): Pro
     workflowBundle: options.bundle,
     activities: {
       ...options.journal.activities,
+      ...emitActivities({ onAppended: () => {}, now: () => new Date(), ...options }),
       ...operationActivities(options.connectors, {
         logger: options.logger,
         now: Date.now,
         random: Math.random,
+        writeLinks: linkWriter(options.journal, options.links ?? { secrets: [] }),
       }),
     },
     // A run's history is short and its workflow small; the cache is bounded by memory.

@@ -4,6 +4,7 @@ import {
   ApplicationFailureCategory,
   CancelledFailure,
 } from '@temporalio/common';
+import { withoutTokens } from '../approvals/token.ts';
 import { type RetryPolicy, retryPolicy } from '../connectors/backoff.ts';
 import { afterEffect } from '../connectors/error-class.ts';
 import { operationError, problemOf } from '../connectors/operation-error.ts';
@@ -17,6 +18,7 @@ import {
   type OperationCall,
   type OperationFailureDetails,
 } from '../model/protocol.ts';
+import { type WriteLinks, withoutLinks } from './approval-links.ts';
 import { type AttemptLedger, closeLedger, lostAttempt, openLedger } from './attempt-ledger.ts';
 import { decideRetry, type RetryDecision } from './decide-retry.ts';
 import { jsonResult } from './json-result.ts';
@@ -27,6 +29,8 @@ export interface OperationDependencies {
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly logger: OperationLogger;
+  /** Puts approval links in place of references to them. @default references stay */
+  readonly writeLinks?: WriteLinks;
 }
 
 /** Of pino's logger, what is used here. */
@@ -118,7 +122,9 @@ async function attempt(
   if (before !== undefined) throw failure(target, call, { ledger, error: before }, dependencies);
   const watch = watchAttempt(call, target.timeoutMs, ledger);
   try {
-    return jsonResult(await target.run(call, info.attempt, watch.signal));
+    const input = (await dependencies.writeLinks?.(call.input)) ?? call.input;
+    const result = await target.run({ ...call, input }, info.attempt, watch.signal);
+    return withoutLinks(jsonResult(result));
   } catch (error) {
     throw watch.cancelled()
       ? cancellation(target, call, ledger, dependencies)
@@ -250,7 +256,7 @@ function failureMessage(
   decision: RetryDecision,
 ): string {
   const name = `${connector}.${operation}`;
-  const text = messageOf(error);
+  const text = withoutTokens(messageOf(error));
   const named = text.startsWith(name) ? text : `${name}: ${text}`;
   return decision.action === 'stop' && decision.why !== '' ? `${named} (${decision.why})` : named;
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { type Config, readConfig, withEnvFile } from '../config.ts';
 import { bindConnectors } from '../connectors/bind-connectors.ts';
-import { startIngress } from '../ingress/main.ts';
+import { type RunningIngress, startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { createLogger } from '../telemetry.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { devLinkSecret } from './link-secret.ts';
 import { journalOptions, temporalTarget } from './outside.ts';
 import { assertPortsFree } from './ports.ts';
 import { loadProject, type Project } from './project.ts';
@@ -19,7 +20,7 @@ import { type DevServer, endLeftover, startDevServer } from './temporal-dev-serv
  */
 export async function dev(directory: string): Promise<void> {
   const env = withEnvFile(directory, process.env);
-  const config = readConfig(env);
+  const config = withLinkSecret(readConfig(env));
   const logger = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
   const startedAt = Date.now();
   say(`Tidegate starts ${directory} …`);
@@ -38,20 +39,39 @@ export async function dev(directory: string): Promise<void> {
   try {
     const temporal = temporalTarget(config, env);
     const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
-    const worker = await startWorker({ temporal, journal, connectors, bundle, logger });
+    const { catalogue, flows } = project;
+    // Until there is a dispatcher to tell, it finds what flows emit in the journal.
+    let offer: RunningIngress['offer'] = () => {};
+    let listens: (url: string) => void = () => {};
+    const url = new Promise<string>((resolve) => {
+      listens = resolve;
+    });
+    const worker = await startWorker({
+      temporal,
+      journal,
+      connectors,
+      catalogue,
+      flows,
+      onAppended: (appended) => offer(appended),
+      links: { secrets: config.linkSecrets, publicUrl: config.publicUrl ?? url },
+      bundle,
+      logger,
+    });
     const temporalUiUrl =
       devServer === undefined ? undefined : `http://127.0.0.1:${config.temporalUiPort}`;
     const ingress = await startIngress({
       config,
       journal,
       temporal,
-      catalogue: project.catalogue,
-      flows: project.flows,
+      catalogue,
+      flows,
       sources,
       connectors,
       logger,
       ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
     });
+    offer = ingress.offer;
+    listens(ingress.url);
     const ms = Date.now() - startedAt;
     say(welcome({ config, project, connectors, url: ingress.url, temporalUiUrl, ms }));
 
@@ -66,6 +86,12 @@ export async function dev(directory: string): Promise<void> {
   }
   say(`Stopped. Everything is kept in ${config.directory}.`);
 }
+
+/** A link must work after a restart, so `dev` keeps what it signs with. */
+const withLinkSecret = (config: Config): Config =>
+  config.linkSecrets.length > 0
+    ? config
+    : { ...config, linkSecrets: [devLinkSecret(config.directory)] };
 
 const say = (text: string): void => console.log(text);
 

@@ -4,7 +4,7 @@ import { openJournal } from '../journal/open.ts';
 import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
-import { journalOptions, temporalTarget } from './outside.ts';
+import { journalOptions, linkOptions, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
 import { whenTemporalAnswers } from './when-temporal-answers.ts';
@@ -31,6 +31,9 @@ export async function worker(directory: string): Promise<void> {
       journal,
       allowFakes: env.TIDEGATE_ALLOW_FAKES === 'true',
     }),
+    catalogue: project.catalogue,
+    flows: project.flows,
+    links: linkOptions(config),
     bundle: await bundleFlows(project.flowsPath, logger),
     logger,
   };

@@ -99,8 +99,8 @@ export function defineConnector<
 
 const CONNECTOR_NAME = /^[a-z][A-Za-z0-9]{0,31}$/;
 const OPERATION_NAME = /^[a-z][A-Za-z0-9]{0,63}$/;
-/** `journal.*` are the activities of runs; `TIDEGATE_SOURCE_*` belongs to sources. */
-const RESERVED_CONNECTORS: readonly string[] = ['journal', 'source'];
+/** `journal.*` and `tidegate.*` are the activities of runs; `TIDEGATE_SOURCE_*` belongs to sources. */
+const RESERVED_CONNECTORS: readonly string[] = ['journal', 'source', 'tidegate'];
 /** An object with `then` would be awaited as a promise. */
 const RESERVED_OPERATIONS: readonly string[] = ['then'];
 

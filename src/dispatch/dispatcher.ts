@@ -3,10 +3,11 @@
  * into the next call, hot keys spaced. What has just been committed goes out at once; the journal is
  * read only for what this process does not hold.
  */
-import type { Journal, NumberedDelivery } from '../journal/journal.ts';
+import type { Journal, NumberedDelivery, PendingRun } from '../journal/journal.ts';
 import { runLane } from '../journal/lanes.ts';
 import { messageOf } from '../model/error.ts';
 import type { TidegateEvent } from '../model/event.ts';
+import type { FlowLimits } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import { parseRunId, type RunId } from '../model/run.ts';
 import type { Logger } from '../telemetry.ts';
@@ -16,6 +17,7 @@ import { type Repetition, repeat } from './repeat.ts';
 import {
   type Batch,
   createRunQueue,
+  fallBehind,
   isIdle,
   nextBatch,
   offerDelivery,
@@ -23,6 +25,7 @@ import {
   settleBatch,
 } from './run-queue.ts';
 import { sentMemory } from './sent-memory.ts';
+import { slotRequests } from './slot-requests.ts';
 
 export interface DispatcherOptions {
   readonly journal: Journal;
@@ -30,6 +33,8 @@ export interface DispatcherOptions {
   readonly logger: Logger;
   /** Unique per process: lanes are leased to it. */
   readonly holder: string;
+  /** What delays runs, by flow: those that wait for a slot are sent when they have one. @default nothing */
+  readonly limits?: ReadonlyMap<string, FlowLimits>;
   /** How hard the process works. @default not at all */
   readonly pressure?: () => Pressure;
   /** Called with the lanes held, after each look at the journal. */
@@ -72,8 +77,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let isStopped = false;
   let pumpTimer: NodeJS.Timeout | undefined;
   let leasedAt = 0;
+  let isReviewed = false;
   const repetitions: Repetition[] = [];
   const tasks = new Set<Promise<void>>();
+  const limits = options.limits ?? new Map<string, FlowLimits>();
+  const slots = slotRequests({
+    journal,
+    limits,
+    logger,
+    onAdmitted(runs) {
+      for (const run of runs) sendPending(run);
+      pump();
+    },
+  });
 
   const track = (task: Promise<void>): void => {
     tasks.add(task);
@@ -84,6 +100,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     deliveries: readonly { readonly target: NumberedDelivery; readonly event: TidegateEvent }[],
   ): void {
     for (const { target, event } of deliveries) {
+      if (target.waits) {
+        slots.ask();
+        continue;
+      }
       if (!lanes.has(runLane(target.run))) continue;
       const queue = queueOf(target.run, target.number === 1 ? 0 : undefined);
       if (
@@ -93,6 +113,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
     }
     pump();
+  }
+
+  function sendPending(pending: PendingRun): void {
+    if (!lanes.has(runLane(pending.run))) return;
+    const sent = Math.max(pending.sentThrough, remembered.get(pending.run)?.through ?? 0);
+    if (sent < pending.acceptedThrough) fallBehind(queueOf(pending.run, sent));
   }
 
   function queueOf(run: RunId, sent: number | undefined): RunQueue {
@@ -268,7 +294,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   /** Renews the lanes and picks up what this process does not hold: after a crash, from elsewhere, or for want of room. */
   async function poll(): Promise<void> {
-    if (Date.now() - leasedAt > LEASE_MS / 5) {
+    const isRenewed = Date.now() - leasedAt > LEASE_MS / 5;
+    if (isRenewed) {
       lanes = new Set(await journal.leaseLanes(holder, LEASE_MS));
       leasedAt = Date.now();
       for (const [run, queue] of queues) {
@@ -278,12 +305,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       }
       options.onLanes?.([...lanes]);
     }
+    // Limits may have changed with this process.
+    if (!isReviewed) await journal.reviewWaiting();
+    isReviewed = true;
+    // Without limits of its own, only for what an older process may have left waiting.
+    if (limits.size > 0 || isRenewed) slots.ask();
     if (lanes.size === 0) return;
     for (const pending of await journal.pendingRuns([...lanes], PENDING_RUNS_MAX)) {
-      if (queues.has(pending.run)) continue;
-      const sent = Math.max(pending.sentThrough, remembered.get(pending.run)?.through ?? 0);
-      if (sent >= pending.acceptedThrough) continue;
-      queueOf(pending.run, sent).isBehind = true;
+      if (!queues.has(pending.run)) sendPending(pending);
     }
     pump();
   }
@@ -303,7 +332,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async stop() {
       isStopped = true;
       clearTimeout(pumpTimer);
-      await Promise.all(repetitions.map((repetition) => repetition.stop()));
+      await Promise.all([...repetitions, slots].map((part) => part.stop()));
       await Promise.allSettled([...tasks]);
       try {
         await flushMarks();

@@ -10,7 +10,7 @@ export interface RunQueue {
   waiting: Delivery[];
   /** Whether the journal holds deliveries of this run beyond `waiting`. */
   isBehind: boolean;
-  /** How many deliveries were left in the journal when they were told of. */
+  /** How often it fell behind: deliveries were left in the journal when they were told of. */
   left: number;
   isSending: boolean;
   /** No call before this time: spacing of a hot key, or the pause after a failure. */
@@ -29,6 +29,12 @@ export const createRunQueue = (run: RunId, sentThrough: number | undefined): Run
   failures: 0,
 });
 
+/** Notes that the journal has more of this run to send, even while it is being read. */
+export function fallBehind(queue: RunQueue): void {
+  queue.isBehind = true;
+  queue.left += 1;
+}
+
 /** The number that the next delivery must have to be sent without asking the journal. */
 const nextNumber = (queue: RunQueue): number | undefined => {
   const last = queue.waiting.at(-1)?.number ?? queue.sentThrough;
@@ -46,8 +52,7 @@ export function offerDelivery(queue: RunQueue, delivery: Delivery, hasRoom: bool
     queue.waiting.push(delivery);
     return true;
   }
-  queue.isBehind = true;
-  queue.left += 1;
+  fallBehind(queue);
   return false;
 }
 

@@ -16,12 +16,14 @@ export function isLoopback(host: string): boolean {
  * Refuses requests whose `Host` is not this machine when the server listens on this machine only. A
  * page on the web can point its own name at 127.0.0.1 (DNS rebinding) and would then be of the same
  * origin as this server; its name in `Host` is what gives it away.
+ *
+ * @param publicHost a name that is ours too: that of a proxy on this machine.
  */
-export function loopbackHostsOnly(listensOn: string): RequestHandler {
+export function loopbackHostsOnly(listensOn: string, publicHost?: string): RequestHandler {
   if (!isLoopback(listensOn)) return (_request, _response, next) => next();
   return (request, _response, next) => {
     const name = (request.headers.host ?? '').replace(/:\d+$/, '');
-    if (isLoopback(name)) return next();
+    if (isLoopback(name) || name.toLowerCase() === publicHost) return next();
     next(
       new TidegateError(
         'host_refused',

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client, type Connection } from '@temporalio/client';
+import { approvalRouter } from '../approvals/router.ts';
 import type { Config } from '../config.ts';
 import { temporalDeliver } from '../dispatch/deliver.ts';
-import { createDispatcher } from '../dispatch/dispatcher.ts';
+import { createDispatcher, type Dispatcher } from '../dispatch/dispatcher.ts';
 import { pressureMeter } from '../dispatch/pace.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -22,7 +23,8 @@ import { keepRegistering } from './register-search-attributes.ts';
 import type { BoundSource } from './source.ts';
 
 export interface IngressOptions {
-  readonly config: Pick<Config, 'host' | 'port' | 'token'>;
+  readonly config: Pick<Config, 'host' | 'port' | 'token' | 'publicUrl'> &
+    Partial<Pick<Config, 'linkSecrets'>>;
   readonly journal: Journal;
   readonly temporal: TemporalTarget;
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
@@ -36,6 +38,8 @@ export interface IngressOptions {
 
 export interface RunningIngress {
   readonly url: string;
+  /** Tells the dispatcher of deliveries that others have just committed. */
+  readonly offer: Dispatcher['offer'];
   /** Answers the requests in hand, lets the calls in flight end, leaves the rest in the journal. */
   stop(): Promise<void>;
 }
@@ -57,6 +61,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     journal,
     pressure: meter.read,
     logger,
+    limits: flows.limits,
     holder: randomUUID(),
     deliver: temporalDeliver(client, { summaryOf: (flow) => summaries.get(flow) }),
     onLanes: (held) => {
@@ -70,7 +75,10 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     host: config.host,
     onAppended: dispatcher.offer,
     checks: { journal: () => journal.ping(), temporal: () => pingTemporal(connection) },
-    routers: [{ path: '/api/v1', router: operator(options, client) }],
+    routers: [
+      { path: '/api/v1', router: operator(options, client) },
+      { path: '/approvals', router: approvals(options, client) },
+    ],
   });
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, app);
   const address = await listen(server, config);
@@ -79,6 +87,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   const reconciler = startReconciler({ journal, client, logger, lanes: () => lanes });
   return {
     url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    offer: dispatcher.offer,
     async stop() {
       await closeServer(server);
       registration.stop();
@@ -101,6 +110,17 @@ function operator(options: IngressOptions, client: Client) {
     host: config.host,
     ...(config.token === undefined ? {} : { token: config.token }),
     ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
+  });
+}
+
+function approvals({ journal, config, logger }: IngressOptions, client: Client) {
+  return approvalRouter({
+    journal,
+    runs: temporalRunOperations(client),
+    secrets: config.linkSecrets ?? [],
+    host: config.host,
+    logger,
+    ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
   });
 }
 

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { TidegateError } from '../model/error.ts';
 import type { AppendEntry, NumberedDelivery } from './journal.ts';
 import { runLane } from './lanes.ts';
@@ -32,6 +32,7 @@ interface WrittenRow {
   readonly correlation_id: string;
   readonly target: number | null;
   readonly number: number | null;
+  readonly waits: boolean | null;
 }
 
 /**
@@ -61,7 +62,8 @@ export async function writeEntries(
     const target = row.target === null ? undefined : targets[row.target]?.target;
     if (target === undefined || row.number === null) continue;
     const deliveries = numbered.get(row.ord) ?? [];
-    deliveries.push({ ...target, number: row.number });
+    const { flow, key, run } = target;
+    deliveries.push({ flow, key, run, number: row.number, ...(row.waits && { waits: true }) });
     numbered.set(row.ord, deliveries);
     written[row.ord] = { fresh: true, deliveries };
   }
@@ -103,6 +105,36 @@ function foldDuplicates(entries: readonly PreparedEntry[]): {
   return { firsts, positions };
 }
 
+/** What a group adds to the statement when a flow in it has limits, and any other does not pay for. */
+const LIMITED = {
+  columns: sql`, concurrency_key, throttle_key, waits_since`,
+  // The event that opens the run decides; runs of one commit wait in the order of its events.
+  values: sql`,
+        (array_agg(concurrency_key order by target))[1],
+        (array_agg(throttle_key order by target))[1],
+        case when (array_agg(concurrency_key order by target))[1] is not null
+          then now() + min(target) * interval '1 microsecond' end`,
+  whenOpened: sql`,
+        concurrency_key = case when runs.settled_through = runs.accepted_through
+          then excluded.concurrency_key else runs.concurrency_key end,
+        throttle_key = case when runs.settled_through = runs.accepted_through
+          then excluded.throttle_key else runs.throttle_key end,
+        waits_since = case when runs.settled_through = runs.accepted_through
+          then excluded.waits_since else runs.waits_since end`,
+  checks: sql`, checked as (
+      insert into slot_checks (flow, tenant, concurrency_key, throttle_key, due_at)
+      select distinct flow, tenant, concurrency_key, throttle_key, now()
+      from raised
+      where waits_since >= now()
+    )`,
+} as const;
+const UNLIMITED: Readonly<Record<keyof typeof LIMITED, RawBuilder<unknown>>> = {
+  columns: sql``,
+  values: sql``,
+  whenOpened: sql``,
+  checks: sql``,
+};
+
 async function execute(
   database: JournalDatabase,
   firsts: readonly FoldedEntry[],
@@ -131,7 +163,12 @@ async function execute(
     tenant: firsts[position]?.entry.event.tenantid,
     key: target.key,
     lane: runLane(target.run),
+    ...(target.limitKeys && {
+      concurrency_key: target.limitKeys.concurrency ?? '',
+      throttle_key: target.limitKeys.throttle ?? '',
+    }),
   }));
+  const limits = targets.some(({ target }) => target.limitKeys) ? LIMITED : UNLIMITED;
   const { rows } = await sql<WrittenRow>`
     with entry as (
       select * from json_to_recordset(${JSON.stringify(eventRows)}::json) as entry (
@@ -141,7 +178,8 @@ async function execute(
       )
     ), target as (
       select * from json_to_recordset(${JSON.stringify(targetRows)}::json) as target (
-        target int, ord int, run text, flow text, tenant text, key text, lane int
+        target int, ord int, run text, flow text, tenant text, key text, lane int,
+        concurrency_key text, throttle_key text
       )
     ), written as (
       insert into events (
@@ -166,8 +204,10 @@ async function execute(
       from target join event using (ord)
       where event.fresh
     ), raised as (
-      insert into runs (run, flow, tenant, key, lane, accepted_through, status, pending_since)
-      select run, min(flow), min(tenant), min(key), min(lane), count(*), 'open', now()
+      insert into runs (
+        run, flow, tenant, key, lane, accepted_through, status, pending_since${limits.columns}
+      )
+      select run, min(flow), min(tenant), min(key), min(lane), count(*), 'open', now()${limits.values}
       from fresh
       group by run
       order by run collate "C"
@@ -179,18 +219,19 @@ async function execute(
           else now()
         end,
         updated_at = now(),
-        touched_at = now()
-      returning run, accepted_through
-    ), numbered as (
+        touched_at = now()${limits.whenOpened}
+      returning run, flow, tenant, accepted_through, concurrency_key, throttle_key, waits_since
+    )${limits.checks}, numbered as (
       select fresh.ord, fresh.target, fresh.run, fresh.seq,
-        raised.accepted_through - fresh.of_run + fresh.nth as number
+        raised.accepted_through - fresh.of_run + fresh.nth as number,
+        raised.waits_since is not null as waits
       from fresh join raised using (run)
     ), delivered as (
       insert into deliveries (run, number, event_seq)
       select run, number, seq from numbered
     )
     select event.ord, event.seq, event.fresh, event.correlation_id,
-      numbered.target, numbered.number
+      numbered.target, numbered.number, numbered.waits
     from event left join numbered using (ord)
     order by event.ord, numbered.target`.execute(database);
   if (new Set(rows.map(({ ord }) => ord)).size === firsts.length) return rows;

@@ -1,7 +1,8 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
+import type { Voice } from '../model/protocol.ts';
 import type { DeadLetter, Page, Paged } from './journal.ts';
 import { invalidCursor, paged, pageLimit } from './page.ts';
-import { parkRow } from './park-row.ts';
+import { parkRow, VOICES } from './park-row.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { settlementRow } from './settlement-row.ts';
 
@@ -22,7 +23,8 @@ type DeadLetterRow = Place &
     | { readonly kind: 'rejected'; readonly row: AsJson<Selectable<JournalTables['rejections']>> }
     | {
         readonly kind: 'parked';
-        readonly row: RunColumns & AsJson<Selectable<JournalTables['parks']>>;
+        readonly row: RunColumns &
+          AsJson<Selectable<JournalTables['parks']>> & { readonly voices: readonly Voice[] };
       }
     | {
         readonly kind: 'lost';
@@ -74,7 +76,7 @@ const timeOf = ({ atMicros }: Place) =>
   sql`(timestamptz 'epoch' + ${atMicros}::float8 * interval '1 microsecond')`;
 
 const OPEN_PARKS = sql`
-  select parks.*, runs.flow, runs.tenant
+  select parks.*, ${VOICES} as voices, runs.flow, runs.tenant
   from parks join runs on runs.run = parks.run
   where parks.decided_at is null and parks.closed_at is null`;
 
@@ -104,8 +106,9 @@ function deadLetter(letter: DeadLetterRow): DeadLetter {
     case 'parked': {
       const { row } = letter;
       const { run, flow, tenant } = row;
-      const park = parkRow({ ...row, parked_at: new Date(row.parked_at), decided_at: null });
-      return { kind: 'parked', run, flow, tenant, ...park };
+      const parkedAt = new Date(row.parked_at);
+      const open = { ...row, parked_at: parkedAt, decided_at: null, closed_at: null };
+      return { kind: 'parked', run, flow, tenant, ...parkRow(open) };
     }
     case 'lost': {
       const { row } = letter;

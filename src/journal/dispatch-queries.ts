@@ -50,6 +50,7 @@ export async function pendingRuns(
     .selectFrom('runs')
     .select(WATERMARK_COLUMNS)
     .whereRef('sent_through', '<', 'accepted_through')
+    .where('waits_since', 'is', null)
     .where('held', '=', false)
     .where('lane', 'in', [...lanes])
     .orderBy('pending_since')
@@ -81,6 +82,7 @@ export async function deliveriesAfter(
         sum(events.envelope_bytes) over (order by deliveries.number) as bytes_through
       from deliveries join events on events.seq = deliveries.event_seq
       where deliveries.run = ${run} and deliveries.number > ${after}::bigint
+        and not exists (select from runs where run = ${run} and waits_since is not null)
       order by deliveries.number
       limit ${Math.max(1, bounds.count)}::int
     ) as next
@@ -116,6 +118,12 @@ export async function markSent(
       pending_since = case
         when runs.sent_through >= held.through then runs.pending_since
         else ${receivedAfter(sql.ref('runs.run'), sql`held.through`)}
+      end,
+      -- A late note of what is settled does not tell of the run that waits or begins since.
+      begun_at = case
+        when runs.concurrency_key is null or runs.waits_since is not null then null
+        when held.through > runs.settled_through then coalesce(runs.begun_at, now())
+        else runs.begun_at
       end,
       dispatch_error = null,
       updated_at = now(),
@@ -175,13 +183,15 @@ export async function backlog(
       (
         select count(*)
         from (
-          select from runs where sent_through < accepted_through limit ${BACKLOG_RUNS_MAX}::int
+          select from runs
+          where sent_through < accepted_through and waits_since is null
+          limit ${BACKLOG_RUNS_MAX}::int
         ) as waiting
       ) as runs,
       coalesce((
         select extract(epoch from clock_timestamp() - pending_since) * 1000
         from runs
-        where sent_through < accepted_through
+        where sent_through < accepted_through and waits_since is null
         order by pending_since
         limit 1
       ), 0)::float8 as oldest_age_ms`.execute(database);

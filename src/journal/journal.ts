@@ -13,14 +13,23 @@
  */
 import type { ErrorClass } from '../model/error.ts';
 import type { Delivery, JournalledStatus, TidegateEvent } from '../model/event.ts';
-import type { Decision, JournalActivities, Outcome, WindowSummary } from '../model/protocol.ts';
+import type { FlowLimits } from '../model/flow-registry.ts';
+import type {
+  JournalActivities,
+  Outcome,
+  Question,
+  RecordStepInput,
+  Resolution,
+  Voice,
+  WindowSummary,
+} from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
 
 export interface AppendEntry {
   readonly event: TidegateEvent;
   readonly status: JournalledStatus;
   readonly reason?: string;
-  readonly deliveries: readonly DeliveryTarget[];
+  readonly deliveries: readonly RoutedDelivery[];
 }
 
 export interface DeliveryTarget {
@@ -29,8 +38,26 @@ export interface DeliveryTarget {
   readonly run: RunId;
 }
 
+export interface RoutedDelivery extends DeliveryTarget {
+  /** What the run waits for, when this delivery opens it; absent when nothing delays its flow. */
+  readonly limitKeys?: LimitKeys;
+}
+
+/** Which runs share a limit with a run: those of its flow and tenant with the same key. */
+export interface LimitKeys {
+  /** Absent when the flow has no `throttle`. */
+  readonly throttle?: string;
+  /** Absent when the flow has no `concurrency`. */
+  readonly concurrency?: string;
+}
+
+/** The limit key when all runs of a flow in a tenant share one limit. */
+export const ALL_RUNS = '*';
+
 export interface NumberedDelivery extends DeliveryTarget {
   readonly number: number;
+  /** Whether its run waits for a slot; absent when it does not. */
+  readonly waits?: true;
 }
 
 export interface AppendResult {
@@ -96,6 +123,8 @@ export interface RunRow extends PendingRun {
   readonly openedAt?: string;
   readonly updatedAt: string;
   readonly dispatchError?: string;
+  /** While nothing of it is sent, because its flow's `throttle` or `concurrency` delays it. */
+  readonly waitsForSlot?: LimitKeys & { readonly since: string };
   /** The park that waits for a person, else the run's last one. */
   readonly park?: ParkRow;
   /** The latest LIMITS.runSettlementsMax, in the order of their numbers. */
@@ -104,11 +133,27 @@ export interface RunRow extends PendingRun {
 export interface ParkRow {
   readonly parkId: string;
   readonly step: string;
-  readonly errorClass: ErrorClass;
+  /** Absent when nothing has failed and a flow only asks. */
+  readonly errorClass?: ErrorClass;
   readonly reason: string;
   readonly parkedAt: string;
-  readonly decision?: Decision;
+  /** What a flow asks, without what makes its links. */
+  readonly question?: Omit<Question, 'linkNonce'>;
+  /** What its approvers have said, in the order in which it came. */
+  readonly voices: readonly Voice[];
+  readonly decision?: Resolution;
   readonly decidedAt?: string;
+  /** When its window was settled without a decision. */
+  readonly closedAt?: string;
+}
+/** What a step of a run has done so far. */
+export interface StepRecordRow {
+  /** The number of the delivery that opened the window. */
+  readonly window: number;
+  readonly step: string;
+  readonly kind: RecordStepInput['kind'];
+  readonly record: RecordStepInput['record'];
+  readonly updatedAt: string;
 }
 
 /** Anything that needs a person. */
@@ -134,6 +179,13 @@ export interface OutboxEntry {
   readonly operation: string;
   readonly run: RunId;
   readonly input: unknown;
+}
+
+/** The runs that were let begin, and when to look next. */
+export interface Admissions {
+  readonly admitted: readonly PendingRun[];
+  /** When time lets the next one begin, from now; absent when no run waits. */
+  readonly nextInMs?: number;
 }
 
 export interface Page {
@@ -162,11 +214,22 @@ export interface Journal {
   /** Renews this holder's lanes and takes every free or expired one; returns those held now. */
   leaseLanes(holder: string, ttlMs: number): Promise<readonly number[]>;
   releaseLanes(holder: string): Promise<void>;
-  /** Runs in these lanes with deliveries to send, oldest first; without those that are held. */
+  /**
+   * Lets runs begin that wait for a slot of their flow's `throttle` or `concurrency`: all for which
+   * there is one, the oldest first, in any lane. Any number of processes may call it at once. Flows
+   * that are not named have no limit.
+   */
+  admit(limits: ReadonlyMap<string, FlowLimits>): Promise<Admissions>;
+  /** Has the next `admit` look at every run that waits, for limits that have changed. */
+  reviewWaiting(): Promise<void>;
+  /** Runs in these lanes with deliveries to send, oldest first; without those that are held or wait for a slot. */
   pendingRuns(lanes: readonly number[], limit: number): Promise<readonly PendingRun[]>;
   /** Whether the run's inbox is full: it has asked to be sent nothing for now. */
   isHeld(run: RunId): Promise<boolean>;
-  /** Deliveries of a run above a number, in order, bounded in count and bytes, at least one when there is one. */
+  /**
+   * Deliveries of a run above a number, in order, bounded in count and bytes, at least one when there
+   * is one; none while the run waits for a slot.
+   */
   deliveriesAfter(
     run: RunId,
     after: number,
@@ -213,12 +276,20 @@ export interface Journal {
     page: Page,
   ): Promise<Paged<RunRow>>;
   findRun(run: RunId): Promise<RunRow | undefined>;
+  findPark(run: RunId, parkId: string): Promise<ParkRow | undefined>;
+  /** What a flow asks at a park, with what makes its links. */
+  findQuestion(run: RunId, parkId: string): Promise<Question | undefined>;
+  /** What the steps of a run's newest window have done, in order, the first LIMITS.runRecordsMax. */
+  stepRecords(run: RunId): Promise<readonly StepRecordRow[]>;
   listDeadLetters(page: Page): Promise<Paged<DeadLetter>>;
   listOutbox(
     filter: { readonly run?: string },
     page: Page,
   ): Promise<Paged<OutboxEntry & { readonly recordedAt: string }>>;
-  /** Counts that cost nothing: runs with unsent deliveries (capped at 10,000) and the age of the oldest. */
+  /**
+   * Counts that cost nothing: runs with unsent deliveries (capped at 10,000) and the age of the oldest;
+   * without those that wait for a slot.
+   */
   backlog(): Promise<{ readonly runs: number; readonly oldestAgeMs: number }>;
 
   /** Answers within a second or throws `journal_unavailable`. */

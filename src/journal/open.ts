@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { admitDue, reviewWaiting } from './admissions.ts';
 import { makeAppender } from './append.ts';
 import { openEmbeddedDatabase, openServerDatabase } from './database.ts';
 import { unavailable } from './database-error.ts';
@@ -17,11 +18,13 @@ import type { Journal } from './journal.ts';
 import { leaseLanes, releaseLanes } from './lanes.ts';
 import type { JournalLogger } from './logger.ts';
 import { listOutbox, recordOutbox } from './outbox.ts';
+import { findPark, findQuestion } from './park-queries.ts';
 import { reject } from './rejections.ts';
 import { runActivities } from './run-activities.ts';
 import { findRun, listRuns } from './run-queries.ts';
 import type { JournalDatabase } from './schema.ts';
 import { settle } from './settle.ts';
+import { stepRecords } from './step-records.ts';
 
 export interface JournalOptions {
   /** A PostgreSQL server, `postgres://user:password@host:5432/database`. Default: the embedded one. */
@@ -64,6 +67,8 @@ function journalOf(database: JournalDatabase): Journal {
     reject: (rejections) => reject(database, rejections),
     leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs),
     releaseLanes: (holder) => releaseLanes(database, holder),
+    admit: (limits) => admitDue(database, limits),
+    reviewWaiting: () => reviewWaiting(database),
     pendingRuns: (lanes, limit) => pendingRuns(database, lanes, limit),
     isHeld: (run) => isHeld(database, run),
     deliveriesAfter: (run, after, bounds) => deliveriesAfter(database, run, after, bounds),
@@ -78,6 +83,9 @@ function journalOf(database: JournalDatabase): Journal {
     findEvents: (tenant, id) => findEvents(database, tenant, id),
     listRuns: (filter, page) => listRuns(database, filter, page),
     findRun: (run) => findRun(database, run),
+    findPark: (run, parkId) => findPark(database, run, parkId),
+    findQuestion: (run, parkId) => findQuestion(database, run, parkId),
+    stepRecords: (run) => stepRecords(database, run),
     listDeadLetters: (page) => listDeadLetters(database, page),
     listOutbox: (filter, page) => listOutbox(database, filter, page),
     backlog: () => backlog(database),

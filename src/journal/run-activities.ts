@@ -5,22 +5,25 @@ import type {
   JournalActivities,
   OpenRunInput,
   OpenRunResult,
-  ParkRunInput,
-  ResumeRunInput,
 } from '../model/protocol.ts';
 import { parseRunId } from '../model/run.ts';
 import { runLane } from './lanes.ts';
+import { parkRun, resumeRun, voice } from './parks.ts';
+import { readEvents } from './read-events.ts';
 import type { JournalDatabase } from './schema.ts';
 import { settle } from './settle.ts';
-import { storable } from './text.ts';
+import { recordStep } from './step-records.ts';
 
-/** What runs write. Every one can be repeated: Temporal calls an activity at least once. */
+/** What runs write, and read of themselves. Every one can be repeated: Temporal calls an activity at least once. */
 export const runActivities = (database: JournalDatabase): JournalActivities => ({
   'journal.open': (input) => openRun(database, input),
   'journal.settle': (input) => settle(database, input),
   'journal.park': (input) => parkRun(database, input),
+  'journal.voice': (input) => voice(database, input),
   'journal.resume': (input) => resumeRun(database, input),
   'journal.hold': (input) => holdRun(database, input),
+  'journal.record': (input) => recordStep(database, input),
+  'journal.readEvents': (input) => readEvents(database, input),
 });
 
 async function openRun(database: JournalDatabase, input: OpenRunInput): Promise<OpenRunResult> {
@@ -77,44 +80,6 @@ async function upsertOpened(database: JournalDatabase, input: OpenRunInput): Pro
     .returning('settled_through')
     .executeTakeFirstOrThrow();
   return settledThrough;
-}
-
-async function parkRun(database: JournalDatabase, input: ParkRunInput): Promise<void> {
-  const { run, parkId, step, errorClass, reason } = input;
-  await sql`
-    with parked as (
-      insert into parks (run, park_id, step, error_class, reason)
-      values (${run}, ${parkId}, ${storable(step)}, ${errorClass}, ${storable(reason)})
-      on conflict (run, park_id) do nothing
-      returning run
-    )
-    update runs set status = 'parked', updated_at = now(), touched_at = now()
-    from parked
-    where runs.run = parked.run`.execute(database);
-}
-
-async function resumeRun(database: JournalDatabase, input: ResumeRunInput): Promise<void> {
-  const { run, parkId, decision } = input;
-  await sql`
-    with decided as (
-      update parks set decided_at = now(), decision = ${JSON.stringify(decision)}::json
-      where run = ${run} and park_id = ${parkId} and decided_at is null
-      returning run
-    )
-    update runs set
-      status = case
-        when exists (
-          select from parks
-          where parks.run = runs.run and parks.park_id <> ${parkId}
-            and parks.decided_at is null and parks.closed_at is null
-        ) then 'parked'
-        when runs.settled_through < runs.accepted_through then 'open'
-        else 'settled'
-      end,
-      updated_at = now(),
-      touched_at = now()
-    from decided
-    where runs.run = decided.run`.execute(database);
 }
 
 async function holdRun(database: JournalDatabase, { run, held }: HoldRunInput): Promise<void> {

@@ -128,6 +128,13 @@ function runRow(row: RunColumns, { parks, settlements }: RunDetails): RunRow {
     ...(row.opened_at !== null && { openedAt: row.opened_at.toISOString() }),
     updatedAt: row.updated_at.toISOString(),
     ...(row.dispatch_error !== null && { dispatchError: row.dispatch_error }),
+    ...(row.waits_since !== null && {
+      waitsForSlot: {
+        since: row.waits_since.toISOString(),
+        ...(row.throttle_key && { throttle: row.throttle_key }),
+        ...(row.concurrency_key && { concurrency: row.concurrency_key }),
+      },
+    }),
     ...(park !== undefined && { park }),
     settlements: settlements.get(row.run) ?? [],
   };

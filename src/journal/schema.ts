@@ -1,7 +1,14 @@
 import type { ColumnType, Generated, Kysely } from 'kysely';
 import type { ErrorClass } from '../model/error.ts';
 import type { JournalledStatus, TidegateEvent } from '../model/event.ts';
-import type { Decision, Outcome, WindowSummary } from '../model/protocol.ts';
+import type {
+  Outcome,
+  Question,
+  RecordStepInput,
+  Resolution,
+  Voice,
+  WindowSummary,
+} from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
 import type { RunRow } from './journal.ts';
 
@@ -49,6 +56,13 @@ interface RunsTable {
   workflow_run_id: string | null;
   opened_at: Date | null;
   dispatch_error: string | null;
+  /** Empty when the flow has no such limit; null when it has none at all, or the run is settled. */
+  concurrency_key: string | null;
+  throttle_key: string | null;
+  /** When it was opened, while it waits for its slots; runs of one commit a microsecond apart. */
+  waits_since: Date | null;
+  /** When it was first sent something, of a run with limits. */
+  begun_at: Date | null;
   /** When the oldest unsent delivery was received. */
   pending_since: Date | null;
   updated_at: Generated<Date>;
@@ -74,13 +88,36 @@ interface ParksTable {
   run: RunId;
   park_id: string;
   step: string;
-  error_class: ErrorClass;
+  error_class: ErrorClass | null;
   reason: string;
+  question: JsonColumn<Question> | null;
   parked_at: Generated<Date>;
-  decision: JsonColumn<Decision> | null;
+  decision: JsonColumn<Resolution> | null;
   decided_at: Date | null;
   /** When its window was settled without a decision. */
   closed_at: Date | null;
+}
+
+interface VoicesTable {
+  run: RunId;
+  park_id: string;
+  approver: string;
+  action: Voice['action'];
+  reason: string;
+  /** In milliseconds since 1970, on the run's clock. */
+  at: number;
+  via: Voice['via'];
+}
+
+interface StepRecordsTable {
+  run: RunId;
+  /** The number of the delivery that opened the window. */
+  window_number: number;
+  step: string;
+  seq: Generated<number>;
+  kind: RecordStepInput['kind'];
+  record: JsonColumn<RecordStepInput['record']>;
+  updated_at: Generated<Date>;
 }
 
 interface RejectionsTable {
@@ -108,6 +145,26 @@ interface OutboxTable {
   recorded_at: Generated<Date>;
 }
 
+/** A pair of limit keys that is to be looked at: a run has opened, a slot is free, time has passed. */
+interface SlotChecksTable {
+  seq: Generated<number>;
+  flow: string;
+  tenant: string;
+  concurrency_key: string;
+  /** Null for each one that runs wait under. */
+  throttle_key: string | null;
+  due_at: Date;
+}
+
+/** Begins of runs that are settled: they count until the throttle's time is over. */
+interface ThrottleBeginsTable {
+  seq: Generated<number>;
+  flow: string;
+  tenant: string;
+  throttle_key: string;
+  begun_at: Date;
+}
+
 interface LanesTable {
   lane: number;
   holder: string | null;
@@ -120,8 +177,12 @@ export interface JournalTables {
   runs: RunsTable;
   settlements: SettlementsTable;
   parks: ParksTable;
+  voices: VoicesTable;
+  step_records: StepRecordsTable;
   rejections: RejectionsTable;
   outbox: OutboxTable;
+  slot_checks: SlotChecksTable;
+  throttle_begins: ThrottleBeginsTable;
   lanes: LanesTable;
 }
 

@@ -25,13 +25,16 @@ export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnTyp
 
 /**
  * Settles a run's deliveries through a number, from where the last settlement ended: one statement,
- * in which the run's row is locked first. Does nothing when they are settled already.
+ * in which the run's row is locked first. Does nothing when they are settled already. Once all are
+ * settled, the run gives its slots back: its row is where they are held, so none can leak.
  */
 export async function settle(database: JournalDatabase, settlement: Settlement): Promise<void> {
   const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
   await sql`
     with locked as (
-      select run, settled_through, workflow_run_id, status
+      select run, settled_through, workflow_run_id, status,
+        flow, tenant, throttle_key, concurrency_key, waits_since, begun_at,
+        accepted_through <= ${through}::bigint as is_all
       from runs
       where run = ${run} and settled_through < ${through}::bigint
       for update
@@ -50,12 +53,27 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       from locked
       where locked.status = 'parked' and parks.run = locked.run
         and parks.decided_at is null and parks.closed_at is null
+    ), begun as (
+      insert into throttle_begins (flow, tenant, throttle_key, begun_at)
+      -- A run may settle before the dispatcher has noted that it was sent.
+      select flow, tenant, throttle_key, coalesce(begun_at, now())
+      from locked
+      where is_all and throttle_key <> '' and waits_since is null
+    ), freed as (
+      insert into slot_checks (flow, tenant, concurrency_key, due_at)
+      select flow, tenant, concurrency_key, now()
+      from locked
+      where is_all and concurrency_key <> ''
     )
     update runs set
       settled_through = ${through}::bigint,
       sent_through = greatest(runs.sent_through, ${through}::bigint),
       accepted_through = greatest(runs.accepted_through, ${through}::bigint),
       status = case when runs.accepted_through > ${through}::bigint then 'open' else 'settled' end,
+      concurrency_key = case when not is_all then runs.concurrency_key end,
+      throttle_key = case when not is_all then runs.throttle_key end,
+      waits_since = case when not is_all then runs.waits_since end,
+      begun_at = case when not is_all then runs.begun_at end,
       -- A lost run can no longer say that its inbox has room again.
       held = case when ${outcome} = 'lost' then false else runs.held end,
       dispatch_error =

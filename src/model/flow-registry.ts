@@ -3,8 +3,29 @@ import type { TidegateEvent } from './event.ts';
 import type { RunInput } from './protocol.ts';
 import { isFlowName } from './run.ts';
 
+/** How often runs of a flow may begin: at most `limit` in any time of `perMs`, in each tenant. */
+export interface Throttle {
+  readonly limit: number;
+  readonly perMs: number;
+  /** What has a limit of its own. @default all runs of the tenant share one */
+  readonly by?: (event: TidegateEvent) => string;
+}
+
+/** How many runs of a flow may be open at a time, in each tenant. */
+export interface Concurrency {
+  readonly limit: number;
+  /** What has a limit of its own. @default all runs of the tenant share one */
+  readonly by?: (event: TidegateEvent) => string;
+}
+
+/** What delays runs of a flow. */
+export interface FlowLimits {
+  readonly throttle?: Throttle;
+  readonly concurrency?: Concurrency;
+}
+
 /** The routing head of a flow as the ingress uses it. */
-export interface FlowHead {
+export interface FlowHead extends FlowLimits {
   readonly on: readonly string[];
   readonly where?: (event: TidegateEvent) => boolean;
   readonly key?: (event: TidegateEvent) => string;
@@ -30,6 +51,8 @@ export interface FlowRegistry {
   readonly flows: readonly RegisteredFlow[];
   /** The flows that take an event type. */
   taking(type: string): readonly RegisteredFlow[];
+  /** What delays runs, by the names of the flows that have such a limit. */
+  readonly limits: ReadonlyMap<string, FlowLimits>;
 }
 
 const isFlow = (value: unknown): value is Flow =>
@@ -67,5 +90,12 @@ export function flowRegistry(module: Readonly<Record<string, unknown>>): FlowReg
   for (const flow of flows) {
     for (const type of flow.head.on) byType.set(type, [...(byType.get(type) ?? []), flow]);
   }
-  return { flows, taking: (type) => byType.get(type) ?? [] };
+  const limits = new Map(
+    flows.flatMap(({ name, head: { throttle, concurrency } }) =>
+      throttle === undefined && concurrency === undefined
+        ? []
+        : [[name, { ...(throttle && { throttle }), ...(concurrency && { concurrency }) }] as const],
+    ),
+  );
+  return { flows, taking: (type) => byType.get(type) ?? [], limits };
 }

@@ -40,6 +40,10 @@ export const LIMITS = {
   deliveryBytesPerCallMax: 393_216,
   /** Temporal calls in flight from one dispatcher. */
   dispatchConcurrencyMax: 64,
+  /** The `limit` of a flow's `throttle` or `concurrency`; `flow_invalid`. */
+  runsPerLimitMax: 10_000,
+  /** A value of their `by` in UTF-8; `filter_failed`. */
+  limitKeyBytesMax: 512,
   /** Events waiting in a dispatcher's memory; the rest waits in the journal. */
   dispatchQueueMax: 20_000,
   /**
@@ -49,18 +53,50 @@ export const LIMITS = {
   signalsPerRunMax: 500,
   /** History events after which a run continues as new: Temporal suggests 4,096. */
   historyEventsMax: 3_000,
-  /** Events a window hands to the flow; beyond, it counts them and says `truncated`. */
+  /** Events a window hands to the flow; beyond, it counts them and says `truncated`. Also a page of `readEvents`. */
   windowEventsMax: 100,
-  /** Bytes of events a window keeps; beyond, `truncated`. */
+  /** Bytes of events a window keeps, of event ids, of critical events; beyond, `truncated`. Also of a page. */
   windowBytesMax: 131_072,
   /** Event ids a window keeps; beyond, `truncated`. */
   windowEventIdsMax: 1_000,
+  /** Groups of a window; beyond, events are counted in none and the window is `truncated`. */
+  windowGroupsMax: 200,
+  /** The name of a group and its status; beyond, cut. */
+  windowTextCharactersMax: 200,
+  /** Distinct changes that a window counts; beyond, `truncated`. */
+  windowChangesMax: 200,
+  /** Changes that a window hands to the flow: the most frequent. */
+  windowTopChangesMax: 10,
+  /** A value that a change goes from or to, and the name of its field. */
+  windowScalarCharactersMax: 100,
+  /** Subjects whose values a window remembers to see their changes; beyond, `truncated`. */
+  windowSubjectsMax: 200,
+  /** Characters of these values; beyond, `truncated`. */
+  windowSubjectCharactersMax: 65_536,
+  /** Critical events that a window hands to the flow; beyond, counted. */
+  windowCriticalsMax: 20,
+  /** Distinct actors of a window; beyond, `truncated`. */
+  windowActorsMax: 200,
+  /** Bytes of a window's groups, changes and actors together; beyond, `truncated`. */
+  windowSummaryBytesMax: 131_072,
   /** Voters of one quorum; `option_invalid`, and votes of others are not counted. */
   quorumVotersMax: 200,
   /** Branches of one `fanOut`; `option_invalid`. Their steps must fit into one execution's history. */
   fanOutBranchesMax: 500,
   /** Branches of one `fanOut` that run at a time; `option_invalid`. */
   fanOutConcurrencyMax: 50,
+  /** People who may decide an approval, those it escalates to apart; `option_invalid`. */
+  approversMax: 20,
+  /** The name of one of them; `option_invalid`. */
+  approverCharactersMax: 200,
+  /** What an approval shows to those who decide, as JSON; `option_invalid`. */
+  approvalContextBytesMax: 16_384,
+  /** Names and items of it that the page shows; beyond, it says that there is more. */
+  approvalContextRowsMax: 200,
+  /** Characters of one value that the page shows; beyond, cut. */
+  approvalValueCharactersMax: 2_000,
+  /** The form of an approval page: a reason and a button; `body_too_large`. */
+  approvalFormBytesMax: 32_768,
   /** The name of a branch or of a saga's step, which is part of step ids; `option_invalid`. */
   branchNameCharactersMax: 64,
   /** Events waiting in a run's inbox before it asks to be sent nothing; the rest waits in the journal. */
@@ -87,6 +123,8 @@ export const LIMITS = {
   configFileBytesMax: 65_536,
   /** Settlements shown with a run: its latest. */
   runSettlementsMax: 20,
+  /** Records of steps shown with a run: the first of its newest window. */
+  runRecordsMax: 50,
   /** Rows a page of the operator API returns. */
   pageRowsMax: 500,
   /** Runs that a trace tells of; beyond, `truncated`. */

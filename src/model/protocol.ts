@@ -3,7 +3,7 @@
  * in Temporal histories: add optional fields, never change or remove one.
  */
 import type { ErrorClass } from './error.ts';
-import type { Delivery, Json } from './event.ts';
+import type { Delivery, JournalledStatus, Json, TidegateEvent } from './event.ts';
 import type { RunId } from './run.ts';
 
 /** The signal that hands deliveries to a run: `[Delivery[]]`. */
@@ -55,12 +55,12 @@ export interface CarriedRun {
 
 export interface CarriedWindow {
   readonly first: Delivery;
-  /** The highest delivery number that the window has taken. */
-  readonly takenThrough: number;
   /** Results of the steps that the body has finished, by step id; it runs again from its start and skips them. */
   readonly steps: Readonly<Record<string, Json>>;
   /** How often the window has waited for a person. */
   readonly parks: number;
+  /** The most flows that an event of the window has passed through. @default those of `first` */
+  readonly hops?: number;
   /** Whether the window is what followed a leading edge. */
   readonly followsLeadingEdge: boolean;
   /** The state of the primitive that was waiting, by step id. */
@@ -124,15 +124,66 @@ export interface ParkRunInput {
   readonly workflowRunId: string;
   readonly parkId: string;
   readonly step: string;
-  readonly errorClass: ErrorClass;
+  /** Absent when nothing has failed and a flow only asks. */
+  readonly errorClass?: ErrorClass;
   readonly reason: string;
+  /** What is asked, when a flow asks by `park` or `approval`. The last one given holds. */
+  readonly question?: Question;
 }
 
-/** Journal activity `journal.resume`: the decision was taken. Idempotent by `parkId`. */
+/** What a flow asks of people: what the approval page shows. */
+export interface Question {
+  readonly kind: 'park' | 'approval';
+  readonly title: string;
+  /** What those who decide need to know. */
+  readonly context?: Json;
+  /** Who may approve or reject; empty when any operator may decide. */
+  readonly approvers: readonly string[];
+  /** How many of them it takes. */
+  readonly need: number;
+  /** When nobody can decide any more, in milliseconds since 1970. */
+  readonly dueAt?: number;
+  /** With approvers: a random text that the references to their links carry (`approval-link.ts`). */
+  readonly linkNonce?: string;
+}
+
+/** What one of the approvers said. */
+export interface Voice {
+  readonly approver: string;
+  readonly action: 'approve' | 'reject';
+  readonly reason: string;
+  /** In milliseconds since 1970, on the run's clock. */
+  readonly at: number;
+  readonly via: 'link' | 'api';
+}
+
+/** Journal activity `journal.voice`: one of the approvers has said something. Idempotent by approver. */
+export interface VoiceRunInput {
+  readonly run: RunId;
+  readonly parkId: string;
+  readonly voice: Voice;
+}
+
+/** Journal activity `journal.resume`: the park is over. Idempotent by `parkId`. */
 export interface ResumeRunInput {
   readonly run: RunId;
   readonly parkId: string;
-  readonly decision: Decision;
+  readonly decision: Resolution;
+}
+
+/** How a park ended: a decision, or nobody decided in time. */
+export type Resolution = Omit<Decision, 'action'> & {
+  readonly action: DecisionAction | 'expired';
+};
+
+/** Journal activity `journal.record`: what a step has done so far, for people. The last one holds. */
+export interface RecordStepInput {
+  readonly run: RunId;
+  /** The number of the delivery that opened the window. */
+  readonly window: number;
+  readonly step: string;
+  readonly kind: 'saga';
+  readonly record: Json;
 }
 
 /** Journal activity `journal.hold`: the run's inbox is full, or has room again. Idempotent. */
@@ -141,16 +192,48 @@ export interface HoldRunInput {
   readonly held: boolean;
 }
 
-/** The local activities by which a run writes to the journal; the worker registers them by these names. */
+/** Activity `tidegate.emit`: an event of a flow goes through the stages of the ingress. Idempotent by `identity`. */
+export interface EmitInput {
+  /** Run, delivery and step: the same for every attempt, and for no other event. Becomes the event's id. */
+  readonly identity: string;
+  readonly step: string;
+  readonly event: Omit<TidegateEvent, 'id' | 'specversion' | 'schemaversion' | 'actor'>;
+}
+
+/** What became of an emitted event. */
+export interface Emitted {
+  /** The id of the event, of the source `tidegate/<flow>`. */
+  readonly id: string;
+  /** As over HTTP. A repeat is no `duplicate` to the flow: it gives what the first attempt came to. */
+  readonly status: Exclude<JournalledStatus, 'echo'>;
+}
+
+/** The local activity by which a flow emits events; the worker registers it by this name. */
+export interface EmitActivities {
+  'tidegate.emit': (input: EmitInput) => Promise<Emitted>;
+}
+
+/** Journal activity `journal.readEvents`: deliveries of the run after a number, in order, as many as fit. */
+export interface ReadEventsInput {
+  readonly run: RunId;
+  readonly after: number;
+  readonly through: number;
+  readonly limit: number;
+}
+
+/** The local activities by which a run uses the journal; the worker registers them by these names. */
 export interface JournalActivities {
   'journal.open': (input: OpenRunInput) => Promise<OpenRunResult>;
   'journal.settle': (input: SettleRunInput) => Promise<void>;
   'journal.park': (input: ParkRunInput) => Promise<void>;
+  'journal.voice': (input: VoiceRunInput) => Promise<void>;
   'journal.resume': (input: ResumeRunInput) => Promise<void>;
   'journal.hold': (input: HoldRunInput) => Promise<void>;
+  'journal.record': (input: RecordStepInput) => Promise<void>;
+  'journal.readEvents': (input: ReadEventsInput) => Promise<readonly Delivery[]>;
 }
 
-export const DECISION_ACTIONS = ['retry', 'skip', 'abort', 'flush'] as const;
+export const DECISION_ACTIONS = ['retry', 'skip', 'abort', 'flush', 'approve', 'reject'] as const;
 export type DecisionAction = (typeof DECISION_ACTIONS)[number];
 
 /** What a person decided about a waiting run. */
@@ -158,8 +241,10 @@ export interface Decision {
   readonly action: DecisionAction;
   /** Why; it is kept in the audit. */
   readonly reason: string;
-  /** Who decided. */
+  /** Who decided; with `approve` and `reject`, one of the approvers. */
   readonly actor: string;
+  /** How it came. @default 'api' */
+  readonly via?: 'link' | 'api';
   /** With `skip`: the value that the skipped step returns to the flow. */
   readonly input?: Json;
   /** The park it is meant for: a run that waits at another one refuses it with `run_not_waiting`. */
@@ -176,12 +261,28 @@ export interface RunView {
   readonly waitingFor?: string;
   readonly seenThrough: number;
   readonly inboxCount: number;
+  /** What waits for a person first. */
   readonly parked?: {
     readonly parkId: string;
     readonly step: string;
-    readonly errorClass: ErrorClass;
+    readonly errorClass?: ErrorClass;
     readonly reason: string;
   };
+  /** Every step that is open: windows, quorums, waits, parks, approvals, sagas. */
+  readonly open: readonly OpenStep[];
+}
+
+/** A step that has begun and not ended. */
+export interface OpenStep {
+  readonly step: string;
+  /** The primitive: `debounce`, `aggregate`, `quorum`, `waitFor`, `park`, `approval`, `saga`. */
+  readonly kind: string;
+  /** When it will end by itself if nothing comes, in milliseconds since 1970. */
+  readonly dueAt?: number;
+  /** How it stands, in words. */
+  readonly standing: string;
+  /** How it stands, as data; a shape of its own for each kind. */
+  readonly state?: Json;
 }
 
 /** The one argument of an operation's activity; its activity type is `<connector>.<operation>`. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { Problem } from '../http/problem.ts';
@@ -6,11 +5,12 @@ import type { Journal, RunRow } from '../journal/journal.ts';
 import { isStorable } from '../journal/text.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
-import { DECISION_ACTIONS, type Decision, type DecisionReceipt } from '../model/protocol.ts';
+import { DECISION_ACTIONS, type Decision } from '../model/protocol.ts';
 import { textProblem } from '../model/run.ts';
 import { type Handler, issuesOf } from './handler.ts';
 import type { RunOperations } from './run-operations.ts';
 import { findRun } from './runs.ts';
+import { isVoice, takeDecision } from './take-decision.ts';
 
 /** `POST /runs/:run/decisions`: a person says what a waiting run does next. */
 export const decideRun =
@@ -18,14 +18,8 @@ export const decideRun =
   async (request) => {
     const row = await findRun(journal, request);
     const decision = decisionFor(row, request);
-    try {
-      const updateId = updateIdOf(row, decision, idempotencyKey(request));
-      return { run: row.run, ...(await runs.decide(row.run, decision, updateId)) };
-    } catch (error) {
-      const receipt = await earlierReceipt(journal, row, decision, error);
-      if (receipt === undefined) throw error;
-      return { run: row.run, ...receipt };
-    }
+    const name = nameOf(row, decision, request);
+    return { run: row.run, ...(await takeDecision({ journal, runs }, row.run, decision, name)) };
   };
 
 const Body = z
@@ -68,7 +62,7 @@ function decisionFor(row: RunRow, request: Request): Decision {
     throw decisionInvalid([{ path: 'body', message }]);
   }
   const { action, reason, input, parkId } = valid(Body, request.body, 'body');
-  const actor = valid(Actor, request.get('x-actor') ?? 'operator', 'X-Actor');
+  const actor = valid(Actor, actorOf(request, action), 'X-Actor');
   const park = action === 'flush' ? undefined : (parkId ?? row.park?.parkId);
   return {
     action,
@@ -79,38 +73,30 @@ function decisionFor(row: RunRow, request: Request): Decision {
   };
 }
 
-const idempotencyKey = (request: Request): string | undefined => {
-  const key = request.get('idempotency-key');
-  return key === undefined ? undefined : valid(IdempotencyKey, key, 'Idempotency-Key');
-};
-
-/** Temporal answers an update id it has seen with the first answer, within one execution of a run. */
-function updateIdOf(row: RunRow, { action, parkId }: Decision, key: string | undefined): string {
-  const place = parkId === undefined ? `window after ${row.settledThrough}` : `park ${parkId}`;
-  const named = key === undefined ? `${action} ${place}` : `key ${key}`;
-  return createHash('sha256').update(`${row.run}\n${named}`).digest('hex');
+/** An approver has to say who speaks; any operator may take the other decisions. */
+function actorOf(request: Request, action: Decision['action']): string {
+  const given = request.get('x-actor');
+  if (given !== undefined && given !== '') return utf8(given);
+  if (!isVoice(action)) return 'operator';
+  const message = `must name the approver who says ${action}, as the question names them`;
+  throw decisionInvalid([{ path: 'X-Actor', message }]);
 }
 
-/**
- * The receipt of this same decision, when the run took it and has gone on since: past the execution
- * that remembers its update id, only the journal knows.
- */
-async function earlierReceipt(
-  journal: Journal,
-  { run }: RunRow,
-  decision: Decision,
-  error: unknown,
-): Promise<DecisionReceipt | undefined> {
-  if (!TidegateError.is(error, 'run_not_waiting')) return undefined;
-  const park = (await journal.findRun(run))?.park;
-  const taken = park?.decision;
-  if (park === undefined || taken === undefined || decision.parkId !== park.parkId)
-    return undefined;
-  const same =
-    taken.action === decision.action &&
-    taken.actor === decision.actor &&
-    taken.reason === decision.reason;
-  return same ? { parkId: park.parkId, action: taken.action } : undefined;
+/** Node reads a header's bytes as Latin-1; most clients send UTF-8. */
+function utf8(header: string): string {
+  const text = Buffer.from(header, 'latin1').toString();
+  return text.includes('\ufffd') ? header : text;
+}
+
+/** What makes it the same decision, when it is not the park that it names. */
+function nameOf(
+  { settledThrough }: RunRow,
+  { action, parkId }: Decision,
+  request: Request,
+): string | undefined {
+  const key = request.get('idempotency-key');
+  if (key !== undefined) return `key ${valid(IdempotencyKey, key, 'Idempotency-Key')}`;
+  return parkId === undefined ? `${action} window after ${settledThrough}` : undefined;
 }
 
 function valid<Output>(schema: z.ZodType<Output>, value: unknown, name: string): Output {

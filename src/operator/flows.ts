@@ -1,3 +1,4 @@
+import { formatDuration } from '../model/duration.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import type { Handler } from './handler.ts';
 
@@ -5,10 +6,20 @@ import type { Handler } from './handler.ts';
 export const listFlows =
   ({ flows }: FlowRegistry): Handler =>
   () => ({
-    rows: flows.map(({ name, head: { where, key, ...shown } }) => ({
+    rows: flows.map(({ name, head: { where, key, throttle, concurrency, ...shown } }) => ({
       name,
       ...shown,
       filtered: where !== undefined,
       keyed: key !== undefined,
+      ...(throttle && {
+        throttle: {
+          limit: throttle.limit,
+          per: formatDuration(throttle.perMs),
+          keyed: throttle.by !== undefined,
+        },
+      }),
+      ...(concurrency && {
+        concurrency: { limit: concurrency.limit, keyed: concurrency.by !== undefined },
+      }),
     })),
   });

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { Journal, Paged, RunRow } from '../journal/journal.ts';
+import type { Journal, Paged, RunRow, StepRecordRow } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
 import type { RunView } from '../model/protocol.ts';
 import { makeRunId, parseRunId, type RunId } from '../model/run.ts';
@@ -16,6 +16,8 @@ export interface TemporalWeb {
 export interface ShownRun extends RunRow {
   /** What it is doing, while it is open and answers. */
   readonly live?: RunView;
+  /** What the steps of its newest window have done; not in lists. */
+  readonly records?: readonly StepRecordRow[];
   readonly links: RunLinks;
 }
 export interface RunLinks {
@@ -47,9 +49,17 @@ export const showRun =
   (journal: Journal, runs: RunOperations, web: TemporalWeb): Handler =>
   async (request): Promise<ShownRun> => {
     const row = await findRun(journal, request);
-    const live = row.status === 'settled' ? undefined : await runs.view(row.run);
-    return { ...row, ...(live === undefined ? {} : { live }), links: runLinks(row, web) };
+    const [records, live] = await Promise.all([
+      journal.stepRecords(row.run),
+      mayAnswer(row) ? runs.view(row.run) : undefined,
+    ]);
+    const links = runLinks(row, web);
+    return { ...row, records, ...(live === undefined ? {} : { live }), links };
   };
+
+/** A run that waits for its slot has no execution yet: what would answer is the one before. */
+const mayAnswer = ({ status, waitsForSlot }: RunRow): boolean =>
+  status !== 'settled' && waitsForSlot === undefined;
 
 /**
  * The run that the path names.

@@ -16,7 +16,14 @@ import { runLinks, type ShownRun, type TemporalWeb } from './runs.ts';
 export interface TraceStep {
   /** When, RFC 3339. */
   readonly at: string;
-  readonly what: 'received' | 'opened' | 'undelivered' | 'parked' | 'decided' | 'settled';
+  readonly what:
+    | 'received'
+    | 'opened'
+    | 'undelivered'
+    | 'parked'
+    | 'answered'
+    | 'decided'
+    | 'settled';
   /** What happened, as a sentence for people. */
   readonly text: string;
   readonly eventId?: string;
@@ -134,17 +141,36 @@ function runSteps(row: RunRow): TraceStep[] {
 }
 
 function parkSteps(run: RunId, park: ParkRow): TraceStep[] {
-  const { decision, decidedAt } = park;
-  const parked: TraceStep = {
-    at: park.parkedAt,
-    what: 'parked',
-    text: `${run} stopped at ${park.step} (${park.errorClass}: ${park.reason}) and waits for a person.`,
-    run,
-  };
-  if (decision === undefined || decidedAt === undefined) return [parked];
-  const text = `${decision.actor} decided to ${decision.action}: ${decision.reason}`;
-  return [parked, { at: decidedAt, what: 'decided', text, run }];
+  const { decision, decidedAt, voices } = park;
+  const asked: TraceStep[] = [
+    { at: park.parkedAt, what: 'parked', text: askedText(run, park), run },
+    ...voices.map(
+      (voice): TraceStep => ({
+        at: new Date(voice.at).toISOString(),
+        what: 'answered',
+        text: `${voice.approver} said ${voice.action}${becauseOf(voice.reason)}`,
+        run,
+      }),
+    ),
+  ];
+  if (decision === undefined || decidedAt === undefined) return asked;
+  const text =
+    decision.action === 'expired'
+      ? `Nobody decided about ${park.step} in time${becauseOf(decision.reason)}`
+      : `${decision.actor} decided to ${decision.action}${becauseOf(decision.reason)}`;
+  return [...asked, { at: decidedAt, what: 'decided', text, run }];
 }
+
+function askedText(run: RunId, { step, errorClass, reason, question }: ParkRow): string {
+  if (question?.kind === 'approval') {
+    const { approvers, need } = question;
+    return `${run} asks ${approvers.join(', ')} at ${step}: ${question.title} (it takes ${need} of ${approvers.length}).`;
+  }
+  const why = errorClass === undefined ? reason : `${errorClass}: ${reason}`;
+  return `${run} stopped at ${step} (${why}) and waits for a person.`;
+}
+
+const becauseOf = (reason: string): string => (reason === '' ? '.' : `: ${reason}`);
 
 /** A window settles many deliveries at once; it is told once. */
 function settlements(events: readonly EventRow[]): TraceStep[] {

@@ -2,7 +2,7 @@ import { isCancellation } from '@temporalio/workflow';
 import { messageOf } from '../model/error.ts';
 import type { Json, TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { CarriedWindow, Decision, Outcome } from '../model/protocol.ts';
+import type { CarriedWindow, Outcome, Resolution } from '../model/protocol.ts';
 import { classOf, isAborted, isBug } from './failure.ts';
 import type { Inbox } from './inbox.ts';
 import { forgetFailures } from './outcomes.ts';
@@ -83,7 +83,7 @@ async function untilEnded(scope: RunInWindow, body: FlowBody): Promise<BodyEnd> 
 
 const ended = (outcome: Outcome, reason: string): BodyEnd => ({ kind: 'ended', outcome, reason });
 
-const reasonOf = ({ actor, reason }: Decision): string => `${actor}: ${reason}`;
+const reasonOf = ({ actor, reason }: Resolution): string => `${actor}: ${reason}`;
 
 /** The body's result, when it is JSON and small enough to be kept in the journal. */
 function smallJson(result: unknown): { readonly result?: Json } {

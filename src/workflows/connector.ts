@@ -5,7 +5,7 @@ import {
   proxyActivities,
 } from '@temporalio/workflow';
 import type { OperationsOf } from '../model/connector.ts';
-import { ERROR_CLASSES, type ErrorClass, messageOf } from '../model/error.ts';
+import { ERROR_CLASSES, messageOf } from '../model/error.ts';
 import type { Json } from '../model/event.ts';
 import {
   OPERATION_ATTEMPT_MS_MAX,
@@ -13,7 +13,8 @@ import {
   type OperationCall,
 } from '../model/protocol.ts';
 import { showStage } from './details.ts';
-import { ABORTED } from './failure.ts';
+import { aborted, type FailureSummary, failureOf, isBug, summaryOf } from './failure.ts';
+import { keepOutcome, outcomeOf } from './outcomes.ts';
 import { isCarriedPark, type ParkReason, parkAt } from './park.ts';
 import { activeStep, currentRun, nextStep, type RunInWindow, takeResuming } from './run-scope.ts';
 
@@ -63,10 +64,28 @@ async function callOperation(name: string, operation: string, input: Json): Prom
   const step = nextStep(scope.window, activity);
   const done = scope.window.steps.get(step);
   if (done !== undefined) return done;
+  const failed = outcomeOf(scope.window, step) as FailedOperation | undefined;
+  if (failed !== undefined) throw failureOf(failed.error);
 
-  const result = await activeStep(scope, () => untilDone(scope, step, { name, operation, input }));
-  scope.window.steps.set(step, result ?? null);
-  return result;
+  try {
+    const result = await activeStep(scope, () =>
+      untilDone(scope, step, { name, operation, input }),
+    );
+    scope.window.steps.set(step, result ?? null);
+    return result;
+  } catch (error) {
+    if (!isCancellation(error) && !isBug(error)) {
+      const failure: FailedOperation = { status: 'failed', error: summaryOf(error) };
+      keepOutcome(scope.window, step, failure);
+    }
+    throw error;
+  }
+}
+
+/** A failure that the flow may have gone on from: the body meets it again after continue-as-new. */
+interface FailedOperation {
+  readonly status: 'failed';
+  readonly error: FailureSummary;
 }
 
 async function untilDone(
@@ -127,17 +146,3 @@ function parkReason(error: unknown): ParkReason {
   if (errorClass === 'fatal') throw cause;
   return { errorClass: errorClass ?? 'unknown', reason: messageOf(cause) };
 }
-
-const aborted = (
-  step: string,
-  { errorClass, reason }: { readonly errorClass: ErrorClass; readonly reason: string },
-  why: string,
-): ApplicationFailure =>
-  ApplicationFailure.nonRetryable(
-    `${step} was aborted: ${why} (it had failed: ${reason})`,
-    ABORTED,
-    {
-      step,
-      errorClass,
-    },
-  );

@@ -1,5 +1,10 @@
 /** What a failure means to a flow, once all retries and all persons have had their turn. */
-import { ActivityFailure, ApplicationFailure, TemporalFailure } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  isCancellation,
+  TemporalFailure,
+} from '@temporalio/workflow';
 import { ERROR_CLASSES, type ErrorClass, messageOf } from '../model/error.ts';
 
 /** The type of the failure that an abort throws to the flow. */
@@ -20,6 +25,24 @@ export interface FailureSummary {
  */
 export const isBug = (error: unknown): boolean => !(error instanceof TemporalFailure);
 
+/**
+ * Whether a caught error is a failure that a flow may go on from: an operation that failed for good, a
+ * park whose time was over, a saga that was undone, a person who gave up. A bug and a cancellation are
+ * none: throw those on.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await saga(work);
+ * } catch (error) {
+ *   if (!isFailure(error)) throw error;
+ *   await slack.postMessage({ channel: '#orders', text: `could not fulfil it: ${error.message}` });
+ * }
+ * ```
+ */
+export const isFailure = (error: unknown): error is TemporalFailure =>
+  error instanceof TemporalFailure && !isCancellation(error);
+
 /** Whether a person gave the failed step up. */
 export const isAborted = (error: unknown): boolean =>
   error instanceof ApplicationFailure && error.type === ABORTED;
@@ -39,6 +62,21 @@ export function summaryOf(error: unknown): FailureSummary {
     ...(attempts === undefined ? {} : { attempts }),
   };
 }
+
+/** What an abort throws to the flow. */
+export const aborted = (
+  step: string,
+  { errorClass = 'unknown', reason }: { readonly errorClass?: ErrorClass; readonly reason: string },
+  why: string,
+): ApplicationFailure =>
+  ApplicationFailure.nonRetryable(
+    `${step} was aborted: ${why} (it had failed: ${reason})`,
+    ABORTED,
+    {
+      step,
+      errorClass,
+    },
+  );
 
 /** A failure again, of its summary: what continue-as-new could keep of it. */
 export const failureOf = (summary: FailureSummary): ApplicationFailure =>

@@ -2,7 +2,8 @@ import type { EventTypesOf } from '../model/contract.ts';
 import { type Duration, durationMs } from '../model/duration.ts';
 import { TidegateError } from '../model/error.ts';
 import type { TidegateEvent } from '../model/event.ts';
-import type { Flow } from '../model/flow-registry.ts';
+import type { Concurrency, Flow, FlowLimits, Throttle } from '../model/flow-registry.ts';
+import { LIMITS } from '../model/limits.ts';
 import type { RunInput } from '../model/protocol.ts';
 import type { FlowBody } from './body.ts';
 import type { Inbox } from './inbox.ts';
@@ -41,6 +42,26 @@ export interface FlowDefinition<Event extends TidegateEvent, On> {
    */
   readonly key?: (event: Event) => string;
   /**
+   * How often runs may begin: at most `limit` (from 1 to 10,000) in any time of `per` (from 1 s), in
+   * each tenant. More wait in the journal, the oldest first; none is dropped. @default no limit
+   *
+   * `by` gives each of its values a limit of its own, such as one for each customer. Pure and
+   * synchronous; runs at the ingress, and counts for the event that opens the run.
+   */
+  readonly throttle?: {
+    readonly limit: number;
+    readonly per: Duration;
+    readonly by?: (event: Event) => string;
+  };
+  /**
+   * How many runs may be open at a time: at most `limit` (from 1 to 10,000), in each tenant. A run is
+   * open from its first event until everything of it is settled, also while it waits or is parked.
+   * More wait in the journal, the oldest first; none is dropped. @default no limit
+   *
+   * `by` as in `throttle`.
+   */
+  readonly concurrency?: { readonly limit: number; readonly by?: (event: Event) => string };
+  /**
    * What to do. `first` opened the run and is the head of `inbox`. Runs in Temporal's workflow
    * sandbox, so it must be deterministic: no I/O but through connectors.
    */
@@ -71,7 +92,7 @@ export function flowsFor<Catalogue>() {
 }
 
 function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly string[]>): Flow {
-  const { run, on, slo, ...head } = definition;
+  const { run, on, slo, throttle, concurrency, ...head } = definition;
   const types = typeof on === 'string' ? [on] : on;
   if (
     !Array.isArray(types) ||
@@ -95,8 +116,54 @@ function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly 
       );
     }
   }
+  const limits = flowLimits(types, { throttle, concurrency });
   const workflow = (input: RunInput): Promise<unknown> => runFlow(run as FlowBody, input);
   return Object.assign(workflow, {
-    head: { ...head, on: types, ...(slo === undefined ? {} : { slo }) },
+    head: { ...head, on: types, ...(slo === undefined ? {} : { slo }), ...limits },
   });
+}
+
+type LimitOptions = Pick<FlowDefinition<TidegateEvent, string>, 'throttle' | 'concurrency'>;
+
+function flowLimits(
+  types: readonly string[],
+  options: { readonly [Option in keyof LimitOptions]: LimitOptions[Option] | undefined },
+): FlowLimits {
+  const flow = `the flow on ${types.join(', ')}`;
+  const throttle = options.throttle && throttleOf(flow, options.throttle);
+  const concurrency = options.concurrency && sharedLimit(flow, 'concurrency', options.concurrency);
+  return { ...(throttle && { throttle }), ...(concurrency && { concurrency }) };
+}
+
+const THROTTLE_PER_MS_MIN = 1_000;
+
+function throttleOf(flow: string, options: NonNullable<LimitOptions['throttle']>): Throttle {
+  const perMs = durationMs(options.per, 'throttle.per');
+  if (perMs < THROTTLE_PER_MS_MIN) {
+    throw new TidegateError(
+      'flow_invalid',
+      `throttle.per of ${flow} must be at least 1s, got ${JSON.stringify(options.per)}`,
+    );
+  }
+  return { ...sharedLimit(flow, 'throttle', options), perMs };
+}
+
+function sharedLimit(
+  flow: string,
+  option: 'throttle' | 'concurrency',
+  { limit, by }: Concurrency,
+): Concurrency {
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.runsPerLimitMax) {
+    throw new TidegateError(
+      'flow_invalid',
+      `${option}.limit of ${flow} must be a whole number from 1 to ${LIMITS.runsPerLimitMax}, got ${JSON.stringify(limit)}`,
+    );
+  }
+  if (by !== undefined && typeof by !== 'function') {
+    throw new TidegateError(
+      'flow_invalid',
+      `${option}.by of ${flow} must be a function of the event, got ${typeof by}`,
+    );
+  }
+  return { limit, ...(by && { by }) };
 }

@@ -12,10 +12,11 @@ export interface Inbox<Event extends TidegateEvent = TidegateEvent> {
 }
 
 /**
- * Offers a delivery, with when it came in, to whoever collects now; false leaves it in the queue for
- * the next window.
+ * Offers a delivery, with when it came in, to whoever collects now. `taken`: it is out of the queue.
+ * `left`: it stays where it is, and what came after it is offered. `refused`: it stays, and so does
+ * all that came after it.
  */
-export type Collector = (delivery: Delivery, arrivedAt: number) => boolean;
+export type Collector = (delivery: Delivery, arrivedAt: number) => 'taken' | 'left' | 'refused';
 
 /**
  * The ordered, deduplicated queue of a run. Numbers only rise, so one watermark recognises every
@@ -37,6 +38,8 @@ export interface RunInbox {
   /** About how many bytes of events are queued. */
   queuedBytes(): number;
   seenThrough(): number;
+  /** Every delivery up to this number has been taken: what is left in the queue comes after it. */
+  takenThrough(): number;
 }
 
 interface Arrival {
@@ -56,12 +59,17 @@ export function createInbox(seenThrough = 0, carried: readonly Delivery[] = [], 
   let highest = seenThrough;
   let queue = carried.map((delivery) => arrivalAt(delivery, now));
   let collector: Collector | undefined;
+  /** How many at the head of the queue the collector has left there. */
+  let left = 0;
 
   const offer = (): void => {
     while (collector !== undefined) {
-      const head = queue[0];
-      if (head === undefined || !collector(head.delivery, head.arrivedAt)) return;
-      queue.shift();
+      const next = queue[left];
+      if (next === undefined) return;
+      const answer = collector(next.delivery, next.arrivedAt);
+      if (answer === 'refused') return;
+      if (answer === 'left') left += 1;
+      else queue.splice(left, 1);
     }
   };
 
@@ -88,11 +96,13 @@ export function createInbox(seenThrough = 0, carried: readonly Delivery[] = [], 
     headArrivedAt: () => queue[0]?.arrivedAt,
     collectWith(next) {
       collector = next;
+      left = 0;
       offer();
     },
     queued: () => queue.map(({ delivery }) => delivery),
     count: () => queue.length,
     queuedBytes: () => queue.reduce((sum, { bytes }) => sum + bytes, 0),
     seenThrough: () => highest,
+    takenThrough: () => (queue[0]?.delivery.number ?? highest + 1) - 1,
   };
 }

@@ -1,12 +1,19 @@
 import { type LocalActivityOptions, proxyLocalActivities } from '@temporalio/workflow';
+import type { Delivery } from '../model/event.ts';
 import type {
+  EmitActivities,
+  EmitInput,
+  Emitted,
   HoldRunInput,
   JournalActivities,
   OpenRunInput,
   OpenRunResult,
   ParkRunInput,
+  ReadEventsInput,
+  RecordStepInput,
   ResumeRunInput,
   SettleRunInput,
+  VoiceRunInput,
 } from '../model/protocol.ts';
 
 // Local activities: a write is milliseconds, and it must not wait behind the operations of
@@ -16,9 +23,9 @@ const options: LocalActivityOptions = {
   localRetryThreshold: '30 seconds',
   retry: { initialInterval: '100 milliseconds', maximumInterval: '10 seconds' },
 };
-const activities = proxyLocalActivities<JournalActivities>(options);
+const activities = proxyLocalActivities<JournalActivities & EmitActivities>(options);
 
-/** The journal as a run writes to it. */
+/** The journal as a run uses it. */
 export const journal = {
   open: (input: OpenRunInput): Promise<OpenRunResult> =>
     activities['journal.open'].executeWithOptions(
@@ -32,7 +39,35 @@ export const journal = {
     ),
   park: (input: ParkRunInput): Promise<void> =>
     activities['journal.park'].executeWithOptions(
-      { ...options, summary: `${input.step} needs a person: ${input.errorClass}` },
+      {
+        ...options,
+        summary:
+          `${input.step} needs a person: ${input.errorClass ?? input.question?.title ?? input.reason}`.slice(
+            0,
+            200,
+          ),
+      },
+      [input],
+    ),
+  voice: (input: VoiceRunInput): Promise<void> =>
+    activities['journal.voice'].executeWithOptions(
+      { ...options, summary: `${input.voice.action} by ${input.voice.approver}`.slice(0, 200) },
+      [input],
+    ),
+  record: (input: RecordStepInput): Promise<void> =>
+    activities['journal.record'].executeWithOptions(
+      { ...options, summary: `record of ${input.step}`.slice(0, 200) },
+      [input],
+    ),
+  readEvents: (input: ReadEventsInput): Promise<readonly Delivery[]> =>
+    activities['journal.readEvents'].executeWithOptions(
+      { ...options, summary: `events after delivery ${input.after}, through ${input.through}` },
+      [input],
+    ),
+  /** Through the stages of the ingress, in the worker's process. */
+  emit: (input: EmitInput): Promise<Emitted> =>
+    activities['tidegate.emit'].executeWithOptions(
+      { ...options, summary: input.event.type.slice(0, 200) },
       [input],
     ),
   hold: (input: HoldRunInput): Promise<void> =>

@@ -18,6 +18,7 @@ import {
   type RunView,
 } from '../model/protocol.ts';
 import type { RunScope } from './run-scope.ts';
+import { type Refusal, refusedBy, speak } from './voices.ts';
 
 const deliverSignal = defineSignal<[readonly Delivery[]]>(DELIVER_SIGNAL);
 const decideUpdate = defineUpdate<DecisionReceipt, [Decision]>(DECIDE_UPDATE);
@@ -36,35 +37,44 @@ export function listen(scope: RunScope): void {
   });
   setHandler(decideUpdate, (decision) => decide(scope, decision), {
     validator: (decision) => {
-      const problem = decisionProblem(scope, decision);
-      if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'run_not_waiting');
+      const refusal = refusalOf(scope, decision);
+      if (refusal !== undefined) throw ApplicationFailure.nonRetryable(refusal.why, refusal.code);
     },
   });
   setHandler(runQuery, () => view(scope));
 }
 
 function decide(scope: RunScope, decision: Decision): DecisionReceipt {
-  if (decision.action === 'flush') {
+  const { action } = decision;
+  if (action === 'flush') {
     scope.flushRequested = true;
-    return { parkId: '', action: 'flush' };
+    return { parkId: '', action };
   }
   const parked = undecided(scope, decision.parkId);
   if (parked === undefined)
     throw ApplicationFailure.nonRetryable('nothing waits', 'run_not_waiting');
-  parked.decision = decision;
-  return { parkId: parked.parkId, action: decision.action };
+  if (action === 'approve' || action === 'reject')
+    speak(parked, { ...decision, action }, Date.now());
+  else parked.decision = decision;
+  return { parkId: parked.parkId, action };
 }
 
-function decisionProblem(scope: RunScope, decision: Decision): string | undefined {
+function refusalOf(scope: RunScope, decision: Decision): Refusal | undefined {
   if (!DECISION_ACTIONS.includes(decision?.action)) {
-    return `a decision is one of ${DECISION_ACTIONS.join(', ')}`;
+    return {
+      code: 'decision_invalid',
+      why: `a decision is one of ${DECISION_ACTIONS.join(', ')}`,
+    };
   }
   if (decision.action === 'flush') {
-    return scope.isCollecting ? undefined : 'no window is open that could be flushed';
+    return scope.isCollecting
+      ? undefined
+      : { code: 'run_not_waiting', why: 'no window is open that could be flushed' };
   }
-  return undecided(scope, decision.parkId) === undefined
-    ? 'the run does not wait for this decision'
-    : undefined;
+  const parked = undecided(scope, decision.parkId);
+  return parked === undefined
+    ? { code: 'run_not_waiting', why: 'the run does not wait for this decision' }
+    : refusedBy(parked, decision, Date.now());
 }
 
 /** The oldest park without a decision, or the one that is named. */
@@ -89,10 +99,11 @@ function view(scope: RunScope): RunView {
           parked: {
             parkId: parked.parkId,
             step: parked.step,
-            errorClass: parked.errorClass,
+            ...(parked.errorClass === undefined ? {} : { errorClass: parked.errorClass }),
             reason: parked.reason,
           },
         }),
+    open: [...scope.open].map(([step, look]) => ({ step, ...look() })),
   };
 }
 

@@ -16,10 +16,14 @@ export const keepOutcome = (window: OpenWindow, id: string, outcome: object): vo
   window.steps.set(`${PREFIX}${id}`, outcome as Json);
 };
 
-/** Before a person's retry of the body: what failed is to be tried again, and only that. */
-export function forgetFailures(window: OpenWindow): void {
+/**
+ * Before a person's retry: what failed is to be tried again, and only that.
+ * @param under the step that is retried. @default the body
+ */
+export function forgetFailures(window: OpenWindow, under?: string): void {
+  const prefix = under === undefined ? PREFIX : `${PREFIX}${under}/`;
   for (const [key, outcome] of window.steps) {
-    if (!key.startsWith(PREFIX)) continue;
+    if (!key.startsWith(prefix)) continue;
     const { status, attempt } = outcome as { readonly status: string; readonly attempt?: number };
     if (status === 'failed') window.steps.delete(key);
     // What a saga has undone is to be done anew: under other step ids, with other idempotency keys.

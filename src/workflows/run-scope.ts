@@ -9,8 +9,11 @@ import { LIMITS } from '../model/limits.ts';
 import type {
   CarriedWindow,
   Decision,
+  OpenStep,
+  Question,
   RunInput,
   RunStage,
+  Voice,
   WindowSummary,
 } from '../model/protocol.ts';
 import type { RunInbox } from './inbox.ts';
@@ -21,8 +24,12 @@ import { stepPrefix } from './step-scope.ts';
 export interface Parked {
   readonly parkId: string;
   readonly step: string;
-  readonly errorClass: ErrorClass;
+  readonly errorClass?: ErrorClass;
   readonly reason: string;
+  /** What is asked, when it was the flow that asked. */
+  question?: Question;
+  /** What approvers have said, in the order in which it came. */
+  readonly voices: Voice[];
   decision?: Decision;
   /** The step was cancelled while it waited: nobody is asked any more. */
   isWithdrawn?: true;
@@ -31,11 +38,12 @@ export interface Parked {
 /** The window that the flow's body works on. */
 export interface OpenWindow {
   readonly first: Delivery;
-  takenThrough: number;
   /** Results of finished steps by step id. */
   readonly steps: Map<string, Json>;
   /** How often each step name has been reached by this pass through the body. */
   readonly occurrences: Map<string, number>;
+  /** The most flows that an event of this window has passed through. */
+  hops: number;
   /** Whether a step of this pass has collected: the next one begins with a new event. */
   hasCollected: boolean;
   /** How often the window has waited for a person. */
@@ -56,6 +64,8 @@ export interface RunScope {
   stage: RunStage;
   waitingFor: string | undefined;
   readonly parked: Parked[];
+  /** Steps that have begun and not ended, by step id, as an operator may look at them. */
+  readonly open: Map<string, () => Omit<OpenStep, 'step'>>;
   /** Deliveries seen twice since the run's execution began. */
   duplicates: number;
   /** Whether a step is collecting events now. */
@@ -89,6 +99,7 @@ export const createScope = (input: RunInput, inbox: RunInbox): RunScope => ({
   stage: 'running',
   waitingFor: undefined,
   parked: [],
+  open: new Map(),
   duplicates: 0,
   isCollecting: false,
   flushRequested: false,

@@ -20,6 +20,7 @@ import { createInbox } from './inbox.ts';
 import { journal } from './journal.ts';
 import { type EdgeTime, edgeEndsAt, suppress } from './leading-edge.ts';
 import { listen } from './messages.ts';
+import { adoptPark } from './park.ts';
 import { createScope, isGrown, type OpenWindow, type RunScope } from './run-scope.ts';
 import { carriedWindow, carryWindow, openedWindow } from './window-state.ts';
 
@@ -34,6 +35,7 @@ type Phase =
 export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown> {
   const { carried } = input;
   const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox, Date.now()));
+  adoptPark(scope);
   listen(scope);
   if (carried === undefined) await open(scope);
   else showStage(scope, 'running', 'continued as new');
@@ -113,7 +115,7 @@ async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Prom
     return { kind: 'continue', carried: { window: carryWindow(window, end.waiting) } };
   }
   await settle(scope, {
-    through: window.takenThrough,
+    through: scope.inbox.takenThrough(),
     outcome: end.outcome,
     ...(end.reason === undefined ? {} : { reason: end.reason }),
     ...(end.result === undefined ? {} : { result: end.result }),
@@ -148,7 +150,7 @@ async function waitOutEdge(scope: RunScope, from: EdgeTime): Promise<Phase> {
   scope.inbox.collectWith(({ number }, arrivedAt) => {
     const next = suppress(time, number, arrivedAt);
     time = next ?? time;
-    return next !== undefined;
+    return next === undefined ? 'refused' : 'taken';
   });
   try {
     for (;;) {

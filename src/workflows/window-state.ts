@@ -5,10 +5,10 @@ import type { OpenWindow } from './run-scope.ts';
 /** A window as it opens. */
 export const openedWindow = (first: Delivery, followsLeadingEdge: boolean): OpenWindow => ({
   first,
-  takenThrough: first.number,
   steps: new Map(),
   occurrences: new Map(),
   parks: 0,
+  hops: first.event.hops,
   hasCollected: false,
   resuming: undefined,
   followsLeadingEdge,
@@ -22,9 +22,9 @@ export const carryWindow = (
   waiting: NonNullable<CarriedWindow['waiting']>,
 ): CarriedWindow => ({
   first: window.first,
-  takenThrough: window.takenThrough,
   steps: Object.fromEntries(window.steps),
   parks: window.parks,
+  hops: window.hops,
   followsLeadingEdge: window.followsLeadingEdge,
   waiting,
   ...(window.edgeTime === undefined ? {} : { edgeTime: window.edgeTime }),
@@ -34,10 +34,10 @@ export const carryWindow = (
 /** The window as the next execution finds it. */
 export const carriedWindow = (carried: CarriedWindow): OpenWindow => ({
   first: carried.first,
-  takenThrough: carried.takenThrough,
   steps: new Map(Object.entries(carried.steps)),
   occurrences: new Map(),
   parks: carried.parks,
+  hops: carried.hops ?? carried.first.event.hops,
   hasCollected: false,
   resuming: carried.waiting,
   followsLeadingEdge: carried.followsLeadingEdge,

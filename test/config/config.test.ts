@@ -28,6 +28,7 @@ describe('configuration', () => {
       temporalPort: 7233,
       temporalUiPort: 8233,
       externalTemporal: false,
+      linkSecrets: [],
       logLevel: 'info',
     });
     assert.ok(isAbsolute(directory) && directory.endsWith('.tidegate'));
@@ -73,6 +74,43 @@ describe('configuration', () => {
     ]);
     assert.equal(readConfig({ HOST: '0.0.0.0', TIDEGATE_TOKEN: TOKEN }).token, TOKEN);
     for (const host of ['localhost', '::1', '127.0.0.2']) readConfig({ HOST: host });
+  });
+
+  it('takes the address that people know, without the slash at its end', () => {
+    for (const [text, publicUrl] of [
+      ['https://flows.acme.example/', 'https://flows.acme.example'],
+      ['http://127.0.0.1:3000', 'http://127.0.0.1:3000'],
+      ['https://acme.example/tidegate/', 'https://acme.example/tidegate'],
+    ] as const) {
+      assert.equal(readConfig({ TIDEGATE_PUBLIC_URL: text }).publicUrl, publicUrl);
+    }
+    for (const text of [
+      'flows.acme.example',
+      'ftp://acme.example',
+      // In two parts: it only looks like a credential.
+      ['https://ada', 'hunter2@acme.example'].join(':'),
+      'https://acme.example/?a=1',
+      'https://acme.example/#top',
+      'javascript:alert(1)',
+    ]) {
+      const { variables, message } = problemsOf({ TIDEGATE_PUBLIC_URL: text });
+      assert.deepEqual(variables, ['TIDEGATE_PUBLIC_URL'], text);
+      assert.doesNotMatch(message, /hunter2/);
+    }
+  });
+
+  it('takes several link secrets, none of them short, and repeats none', () => {
+    const [one, other] = ['a'.repeat(32), 'ключ'.repeat(4)];
+    assert.deepEqual(readConfig({ TIDEGATE_LINK_SECRET: `${one}, ${other}` }).linkSecrets, [
+      one,
+      other,
+    ]);
+    for (const text of ['hunter2', `${one},`, `${one},hunter2`, 'ключ'.repeat(4).slice(1)]) {
+      const { variables, message } = problemsOf({ TIDEGATE_LINK_SECRET: text });
+      assert.deepEqual(variables, ['TIDEGATE_LINK_SECRET'], text);
+      assert.match(message, /at least 32 bytes/);
+      assert.doesNotMatch(message, /hunter2/);
+    }
   });
 
   it('refuses one port for two servers of the development engine', () => {

@@ -90,7 +90,7 @@ describe('a run, on a real Temporal server', () => {
       open = resolve;
     });
     await engine.send('trailing', 'next', event('w1', 1));
-    await until('the window to close', async () => (await view(run)).stage === 'running');
+    await until('the body to work', async () => (await view(run)).waitingFor?.includes('calling'));
     await engine.send('trailing', 'next', event('w2', 2));
     await until('the second event in the inbox', async () => (await view(run)).inboxCount === 1);
     open();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Json } from '../../src/model/event.ts';
-import type { Decision, OperationCall } from '../../src/model/protocol.ts';
+import type { Decision, OperationCall, RunView } from '../../src/model/protocol.ts';
 import type { RunId } from '../../src/model/run.ts';
 import { startEngine, type TestEngine } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';
@@ -86,6 +86,57 @@ describe('a saga, on a real Temporal server', () => {
     assert.equal((await settlement(run))?.outcome, 'completed');
     assert.deepEqual(labelsOf(run), [...undone, 'reserve', 'charge', 'ship']);
     assert.equal(new Set(callsOf(run).map(({ idempotencyKey }) => idempotencyKey)).size, 9);
+  });
+
+  it('keeps in the journal what it has done and undone, also while it is in the middle', async () => {
+    const run = engine.run('order', 'recorded');
+    failures.set(`${run} ship`, ['fatal']);
+    failures.set(`${run} refund (charge)`, ['persistent']);
+    await start('recorded');
+    await parkedAt(run, 'saga#1/undo charge#1/probe.act#1');
+    const records = async () =>
+      (await engine.journal.stepRecords(run)).map(({ step, record }) => ({ step, record }));
+    const steps = (...statuses: readonly string[]) =>
+      ['reserve', 'charge', 'ship'].map((name, index) => ({
+        step: `saga#1/${name}#1`,
+        status: statuses[index],
+      }));
+    assert.deepEqual(await records(), [
+      {
+        step: 'saga#1',
+        record: { status: 'compensating', steps: steps('done', 'done', 'undone') },
+      },
+    ]);
+    const { open } = await engine.client.workflow.getHandle(run).query<RunView>('run');
+    assert.deepEqual(
+      open.find(({ kind }) => kind === 'saga'),
+      {
+        step: 'saga#1',
+        kind: 'saga',
+        standing: '3 begun, 1 undone',
+        state: steps('done', 'done', 'undone'),
+      },
+    );
+    await decide(run, 'abort');
+    await parkedAt(run, 'body');
+    assert.deepEqual(await records(), [
+      {
+        step: 'saga#1',
+        record: { status: 'compensated', steps: steps('undone', 'leftUndone', 'undone') },
+      },
+    ]);
+    await decide(run, 'retry');
+    await settlement(run);
+    assert.deepEqual((await records()).at(-1), {
+      step: 'saga#1~2',
+      record: {
+        status: 'completed',
+        steps: steps('done', 'done', 'done').map(({ step, status }) => ({
+          step: step.replace('saga#1', 'saga#1~2'),
+          status,
+        })),
+      },
+    });
   });
 
   it('undoes when a person aborts a step, and the run ends as aborted', async () => {

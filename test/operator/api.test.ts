@@ -208,6 +208,67 @@ describe('the operator API', () => {
     );
   });
 
+  it('tells of a question, of who said what, and that nobody decided in time', async () => {
+    const key = randomUUID();
+    const run = makeRunId({ flow: 'dealDigest', tenant: 'acme', key });
+    const event = testEvent({ id: key, correlationid: key, data: {} });
+    await journal.append([{ ...accepted(run), event }]);
+    await journal.activities['journal.park']({
+      run,
+      workflowRunId: 'execution',
+      parkId: '1/approval#1/1',
+      step: 'approval#1',
+      reason: 'approval of Access to billing',
+      question: {
+        kind: 'approval',
+        title: 'Access to billing',
+        approvers: ['ana', 'bo'],
+        need: 2,
+        linkNonce: 'of-the-links',
+      },
+    });
+    const voice = { approver: 'ana', action: 'approve', at: Date.now(), via: 'link' } as const;
+    const parkId = '1/approval#1/1';
+    for (const [approver, reason] of [
+      ['ana', 'she is new'],
+      ['bo', ''],
+    ] as const) {
+      await journal.activities['journal.voice']({
+        run,
+        parkId,
+        voice: { ...voice, approver, reason },
+      });
+    }
+    const record = { done: ['reserve'] };
+    await journal.activities['journal.record']({
+      run,
+      window: 1,
+      step: 's#1',
+      kind: 'saga',
+      record,
+    });
+    const shown = await server.call<ShownRun>(`/runs/${encodeURIComponent(run)}`);
+    assert.equal(shown.body.park?.question?.title, 'Access to billing');
+    assert.equal(shown.body.park?.voices.length, 2);
+    assert.deepEqual(
+      shown.body.records?.map(({ step, record: of }) => [step, of]),
+      [['s#1', record]],
+    );
+    assert.ok(!JSON.stringify(shown.body).includes('of-the-links'));
+    const decision = { action: 'expired', reason: '', actor: 'tidegate' } as const;
+    await journal.activities['journal.resume']({ run, parkId, decision });
+    const { body } = await server.call<Trace>(`/trace/${key}`);
+    assert.deepEqual(
+      body.steps.slice(1).map(({ what, text }) => [what, text]),
+      [
+        ['parked', `${run} asks ana, bo at approval#1: Access to billing (it takes 2 of 2).`],
+        ['answered', 'ana said approve: she is new'],
+        ['answered', 'bo said approve.'],
+        ['decided', 'Nobody decided about approval#1 in time.'],
+      ],
+    );
+  });
+
   it('shows a run with its settlements and where its history is', async () => {
     const run = await settledDeal(`a/b c?${randomUUID()}`);
     const { status, body } = await server.call<ShownRun>(`/runs/${encodeURIComponent(run)}`);

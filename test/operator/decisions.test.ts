@@ -6,7 +6,7 @@ import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { flowRegistry } from '../../src/model/flow-registry.ts';
 import { LIMITS } from '../../src/model/limits.ts';
-import type { Decision, DecisionReceipt } from '../../src/model/protocol.ts';
+import type { Decision, DecisionReceipt, Question, Voice } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { type RunOperations, temporalRunOperations } from '../../src/operator/run-operations.ts';
 import type { ShownRun } from '../../src/operator/runs.ts';
@@ -51,6 +51,28 @@ describe('decisions', () => {
 
   /** A run that waits in Temporal, and in the journal where it parks. */
   async function waitingRun(type: 'waiting' | 'collecting', parks: readonly string[]) {
+    const { run, handle } = await startRun(type, [parks]);
+    const [parkId] = parks;
+    if (parkId !== undefined) await parkInJournal(run, parkId);
+    return { run, handle };
+  }
+
+  /** A run that asks two of three people. */
+  async function askingRun() {
+    const question: Question = {
+      kind: 'approval',
+      title: 'Access to billing',
+      approvers: ['ana@acme.example', 'bo@acme.example', 'Zoë'],
+      need: 2,
+      dueAt: Date.now() + 60_000,
+      linkNonce: 'nonce',
+    };
+    const { run, handle } = await startRun('asking', question);
+    await parkInJournal(run, 'p1', question);
+    return { run, handle };
+  }
+
+  async function startRun(type: 'waiting' | 'collecting' | 'asking', argument: unknown) {
     const key = randomUUID();
     const run = makeRunId({ flow: 'dealDigest', tenant: 'acme', key });
     const deliveries = [{ flow: 'dealDigest', key, run }];
@@ -59,14 +81,12 @@ describe('decisions', () => {
     const handle = await temporal.environment.client.workflow.start(type, {
       workflowId: run,
       taskQueue: temporal.taskQueue,
-      args: [[parks]],
+      args: [argument],
     });
-    const [parkId] = parks;
-    if (parkId !== undefined) await parkInJournal(run, parkId);
     return { run, handle };
   }
 
-  const parkInJournal = (run: RunId, parkId: string): Promise<void> =>
+  const parkInJournal = (run: RunId, parkId: string, question?: Question): Promise<void> =>
     journal.activities['journal.park']({
       run,
       workflowRunId: 'w',
@@ -74,6 +94,7 @@ describe('decisions', () => {
       step: 'slack.postMessage#1',
       errorClass: 'persistent',
       reason: 'account disabled',
+      ...(question === undefined ? {} : { question }),
     });
 
   const decide = (
@@ -132,6 +153,68 @@ describe('decisions', () => {
     const answer = await decide(run, body, { 'idempotency-key': 'another-one' });
     assert.deepEqual(answer.body, { run, parkId: 'p1', action: 'retry' });
     assertProblem(await decide(run, { action: 'abort', reason: 'no' }), 409, 'run_not_waiting');
+  });
+
+  it('of two approvers who say the same are two, each kept once', async () => {
+    const { run, handle } = await askingRun();
+    const approve = { action: 'approve', reason: 'she needs it' };
+    const by = (actor: string) => decide(run, approve, { 'x-actor': actor });
+    const first = await by('ana@acme.example');
+    assert.deepEqual(first.body, { run, parkId: 'p1', action: 'approve' });
+    assert.deepEqual((await by('ana@acme.example')).body, first.body);
+    const keyed = await decide(run, approve, {
+      'x-actor': 'ana@acme.example',
+      'idempotency-key': 'the-button',
+    });
+    assert.deepEqual(keyed.body, first.body);
+    // Sent in UTF-8, as curl does, which Node reads as Latin-1.
+    const zoe = await decide(run, approve, {
+      'x-actor': 'Zoë',
+      'idempotency-key': 'the-button',
+    });
+    assert.deepEqual(zoe.body, first.body);
+    const voices = (await handle.result()) as Voice[];
+    assert.deepEqual(
+      voices.map(({ approver, action, reason, via }) => [approver, action, reason, via]),
+      [
+        ['ana@acme.example', 'approve', 'she needs it', 'api'],
+        ['Zoë', 'approve', 'she needs it', 'api'],
+      ],
+    );
+    const [voice] = voices;
+    assert.ok(voice !== undefined);
+    const later = () =>
+      decide(run, approve, { 'x-actor': 'ana@acme.example', 'idempotency-key': 'the-next-day' });
+    assertProblem(await later(), 409, 'run_not_waiting');
+    await journal.activities['journal.voice']({ run, parkId: 'p1', voice });
+    assert.deepEqual((await later()).body, first.body, 'the journal remembers');
+    assertProblem(await by('bo@acme.example'), 409, 'run_not_waiting');
+  });
+
+  it('of approvers name them, and are theirs to take', async () => {
+    const { run, handle } = await askingRun();
+    const approve = { action: 'approve', reason: 'she needs it' };
+    for (const headers of [{}, { 'x-actor': '' }]) {
+      const nobody = await decide(run, approve, headers);
+      assertProblem(nobody, 422, 'decision_invalid');
+      assert.equal(nobody.body.errors?.[0]?.path, 'X-Actor');
+    }
+    const as = (actor: string, body: object) => decide(run, body, { 'x-actor': actor });
+    const stranger = await as('eve@acme.example', approve);
+    assertProblem(stranger, 422, 'decision_invalid');
+    assert.match(stranger.body.detail ?? '', /eve@acme\.example is not asked/);
+    assertProblem(
+      await as('ana@acme.example', { ...approve, action: 'retry' }),
+      422,
+      'decision_invalid',
+    );
+    await as('ana@acme.example', approve);
+    const opposite = await as('ana@acme.example', { action: 'reject', reason: 'no' });
+    assertProblem(opposite, 422, 'decision_invalid');
+    assert.match(opposite.body.detail ?? '', /has said approve already/);
+    const withInput = await as('bo@acme.example', { ...approve, input: 1 });
+    assertProblem(withInput, 422, 'decision_invalid');
+    await handle.terminate();
   });
 
   it('are refused for a park that the run has left', async () => {

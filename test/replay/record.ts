@@ -13,10 +13,15 @@ import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { connectors } from '../../examples/acme/connectors';
+import { events } from '../../examples/acme/events';
+import { operationActivities } from '../../src/activities/run-operation.ts';
+import { bindConnectors } from '../../src/connectors/bind-connectors.ts';
+import type { ErrorClass } from '../../src/model/error.ts';
 import type { Json } from '../../src/model/event.ts';
 import type { OperationCall } from '../../src/model/protocol.ts';
 import type { RunId } from '../../src/model/run.ts';
-import { startEngine } from '../support/engine.ts';
+import { silent, startEngine } from '../support/engine.ts';
 import { historyText } from './recorded-history.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { stageOf } from './stage.ts';
@@ -29,19 +34,32 @@ const GROWN_EARLY = ['--dynamic-config-value', 'limit.historyCount.suggestContin
 async function record(wanted: readonly Scenario[], serverArgs: readonly string[]): Promise<void> {
   if (wanted.length === 0) return;
   const failures = new Map(wanted.map(({ name, failures = [] }) => [name, [...failures]]));
+  const failing = new Map(wanted.map(({ name, failing = {} }) => [name, { ...failing }]));
   const operate = async (call: OperationCall): Promise<Json> => {
     // Time for what follows to come while the body runs.
     await new Promise((resolve) => setTimeout(resolve, 400));
     const { label = '' } = call.input as { readonly label?: string };
     const key = call.run.split(':').at(-1) ?? '';
-    const type = call.operation === 'act' ? failures.get(key)?.shift() : undefined;
-    if (type === undefined) return call.connector === 'crm' ? deal(call.input) : label;
+    const type =
+      call.operation === 'act'
+        ? (take(failing.get(key), label) ?? failures.get(key)?.shift())
+        : undefined;
+    if (type === undefined) return label;
     throw ApplicationFailure.create({ message: 'refused', type, nonRetryable: true });
   };
-  const names = ['probe.act', 'probe.other', 'crm.getDeal', 'slack.postMessage'];
   const engine = await startEngine({
     flowsPath: fileURLToPath(new URL('./fixtures/flows.ts', import.meta.url)),
-    operations: Object.fromEntries(names.map((name) => [name, operate])),
+    operations: (journal) => ({
+      // Acme's connectors as `tidegate dev` runs them: their fakes.
+      ...operationActivities(bindConnectors(connectors, { env: {}, journal, allowFakes: true }), {
+        logger: silent,
+        now: Date.now,
+        random: Math.random,
+      }),
+      'probe.act': operate,
+      'probe.other': operate,
+    }),
+    catalogue: events,
     serverArgs,
   });
   try {
@@ -65,11 +83,12 @@ async function record(wanted: readonly Scenario[], serverArgs: readonly string[]
   }
 }
 
-const deal = (input: Json): Json => ({
-  ...(input as { readonly id: string }),
-  name: 'Deal',
-  stage: 'won',
-});
+/** How the next call of a label fails. */
+function take(failing: Record<string, ErrorClass> = {}, label: string): ErrorClass | undefined {
+  const type = failing[label];
+  delete failing[label];
+  return type;
+}
 
 /** The histories of a run's last execution and of those that continued as new to it, in order. */
 async function executionsOf(client: Client, run: RunId): Promise<readonly History[]> {

@@ -9,13 +9,19 @@ import { until } from '../support/wait.ts';
 export interface Stage {
   /** Sends so many events, one by one, with a pause after each. */
   send(count: number, pauseMs?: number): Promise<void>;
-  sendData(data: Json): Promise<void>;
+  /** @param type by default the one type that the flow takes. */
+  sendData(data: Json, type?: string): Promise<void>;
   /** Everything sent has its outcome. */
   settled(): Promise<void>;
-  parked(): Promise<void>;
+  /** @param step by default any. */
+  parked(step?: string): Promise<void>;
   /** The run's window is open and has taken so many events. */
   collected(count: number): Promise<void>;
+  /** The run has taken in so many deliveries and waits. */
+  waiting(count: number): Promise<void>;
   decide(decision: Partial<Decision> & Pick<Decision, 'action'>): Promise<void>;
+  /** Decides as soon as that is possible. */
+  decideNext(decision: Parameters<Stage['decide']>[0]): Promise<void>;
   cancel(): Promise<void>;
   /** Signals with nothing in them. */
   signal(times: number): Promise<void>;
@@ -26,7 +32,16 @@ export interface Stage {
 }
 
 const TYPES: Readonly<Record<string, string>> = {
+  accessRequest: 'access.requested',
   dealDigest: 'deal.stage_changed',
+  invoiceDealUpdate: 'invoice.paid',
+  invoiceLedger: 'invoice.paid',
+  invoiceReceipt: 'invoice.paid',
+  issueNotice: 'issue.opened',
+  leadEdits: 'lead.edited',
+  orderFulfilment: 'order.placed',
+  productIncident: 'incident.declared',
+  supportVolume: 'ticket.created',
   welcome: 'user.created',
 };
 
@@ -41,9 +56,8 @@ export function stageOf(
       ({ runId }) => runId,
       () => undefined,
     );
-  const type = TYPES[flow] ?? 'thing.changed';
   let sent = 0;
-  const sendData = async (data: Json): Promise<void> => {
+  const sendData = async (data: Json, type = TYPES[flow] ?? 'thing.changed'): Promise<void> => {
     sent += 1;
     const time = new Date(1_700_000_000_000 + sent).toISOString();
     await engine.send(flow, name, testEvent({ id: `${name}-${sent}`, type, time, data }));
@@ -59,8 +73,11 @@ export function stageOf(
     async settled() {
       await engine.settled(run, sent);
     },
-    async parked() {
-      await until(`${name} parked`, async () => (await engine.row(run))?.status === 'parked');
+    async parked(step) {
+      await until(`${name} parked`, async () => {
+        const row = await engine.row(run);
+        return row?.status === 'parked' && (step === undefined || row.park?.step === step);
+      });
     },
     async collected(count) {
       await until(`${count} events collected by ${name}`, async () => {
@@ -68,9 +85,24 @@ export function stageOf(
         return view?.waitingFor?.endsWith(`${count} so far`);
       });
     },
+    async waiting(count) {
+      await until(`${name} to wait with ${count} deliveries`, async () => {
+        const view = await handle.query<RunView>('run').catch(() => undefined);
+        return view?.stage === 'waiting' && view.seenThrough === count;
+      });
+    },
     async decide(decision) {
       const args: [Decision] = [{ reason: 'because', actor: 'tester', ...decision }];
       await handle.executeUpdate('decide', { args });
+    },
+    async decideNext(decision) {
+      const args: [Decision] = [{ reason: 'because', actor: 'tester', ...decision }];
+      await until(`a decision of ${name}`, () =>
+        handle.executeUpdate('decide', { args }).then(
+          () => true,
+          () => false,
+        ),
+      );
     },
     async cancel() {
       await handle.cancel();

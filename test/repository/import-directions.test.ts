@@ -27,8 +27,13 @@ const allowed: Readonly<Record<string, string>> = {
   'src/dispatch/dispatcher.ts': "export { temporal } from '../temporal.ts';",
   'src/operator/router.ts': "export { journal } from '../journal/open.ts';",
   'src/ingress/index.ts': "export { contracts } from '../contracts/index.ts';",
+  'src/approvals/token.ts': 'export const token = 1;',
+  'src/approvals/router.ts':
+    "export { decide } from '../operator/take-decision.ts';\nexport { token } from './token.ts';",
+  'src/operator/take-decision.ts': 'export const decide = 1;',
   'src/ingress/main.ts':
-    "export { dispatcher } from '../dispatch/dispatcher.ts';\nexport { operator } from '../operator/router.ts';",
+    "export { dispatcher } from '../dispatch/dispatcher.ts';\nexport { operator } from '../operator/router.ts';\n" +
+    "export { decide } from '../approvals/router.ts';",
   'src/worker.ts': "export { run } from './activities/run.ts';",
   'src/cli/main.ts':
     "export { config } from '../config.ts';\nexport { main } from '../ingress/main.ts';",
@@ -51,6 +56,8 @@ const forbidden: readonly (readonly [file: string, specifier: string, rule: stri
   ['src/connectors/index.ts', '../journal/open.ts', 'connectors-imports'],
   ['src/journal/open.ts', '../dispatch/dispatcher.ts', 'journal-imports'],
   ['src/activities/run.ts', '../contracts/index.ts', 'activities-imports'],
+  ['src/activities/run.ts', '../approvals/router.ts', 'activities-imports'],
+  ['src/approvals/router.ts', '../operator/router.ts', 'approvals-imports'],
   ['src/dispatch/dispatcher.ts', '../connectors/index.ts', 'dispatch-imports'],
   ['src/ingress/index.ts', '../operator/router.ts', 'ingress-imports'],
   ['src/operator/router.ts', '../contracts/index.ts', 'operator-imports'],

@@ -3,9 +3,11 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { type Deliver, temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
+import { type EmitContext, emitActivities } from '../../src/ingress/emit.ts';
 import type { Journal, RunRow } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import type { Json, TidegateEvent } from '../../src/model/event.ts';
+import { flowRegistry } from '../../src/model/flow-registry.ts';
 import { type OperationCall, SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
@@ -58,7 +60,11 @@ export interface TestEngine {
 
 export async function startEngine(options: {
   readonly flowsPath: string;
-  readonly operations: Operations;
+  readonly operations: Operations | ((journal: Journal) => Operations);
+  /** What the flows can emit, for those that do. */
+  readonly catalogue?: EmitContext['catalogue'];
+  /** Makes the activity by which they emit, to make it fail. */
+  readonly emitting?: typeof emitActivities;
   readonly serverArgs?: readonly string[];
   /** Wraps the calls of the dispatcher, to make them fail. */
   readonly faulty?: (deliver: Deliver) => Deliver;
@@ -86,6 +92,21 @@ export async function startEngine(options: {
   });
   dispatcher.start();
 
+  const { catalogue, emitting = emitActivities } = options;
+  const emits =
+    catalogue === undefined
+      ? {}
+      : emitting({
+          journal,
+          catalogue,
+          flows: flowRegistry(await import(options.flowsPath)),
+          onAppended: dispatcher.offer,
+          now: () => new Date(),
+        });
+
+  const { operations } = options;
+  const operates = typeof operations === 'function' ? operations(journal) : operations;
+
   let worker: Worker | undefined;
   let running: Promise<void> = Promise.resolve();
   const engine: TestEngine = {
@@ -110,7 +131,7 @@ export async function startEngine(options: {
         connection: env.nativeConnection,
         taskQueue: 'tidegate',
         workflowBundle: bundle,
-        activities: { ...journal.activities, ...options.operations },
+        activities: { ...journal.activities, ...emits, ...operates },
         shutdownGraceTime: '1 second',
         shutdownForceTime: '3 seconds',
       });

@@ -1,9 +1,9 @@
-import type { DeliveryTarget } from '../../journal/journal.ts';
+import { ALL_RUNS, type LimitKeys, type RoutedDelivery } from '../../journal/journal.ts';
 import { messageOf, TidegateError } from '../../model/error.ts';
 import type { TidegateEvent } from '../../model/event.ts';
-import type { RegisteredFlow } from '../../model/flow-registry.ts';
+import type { Concurrency, RegisteredFlow } from '../../model/flow-registry.ts';
 import { LIMITS } from '../../model/limits.ts';
-import { makeRunId, utf8Bytes } from '../../model/run.ts';
+import { makeRunId, textProblem, utf8Bytes } from '../../model/run.ts';
 import type { Decision, IngressContext, Passing } from '../exchange.ts';
 import { refuseEvent, SEND_AGAIN, sha256 } from '../refusal.ts';
 
@@ -17,7 +17,7 @@ export function routeToFlows(passing: Passing, { flows }: IngressContext): Decis
   if (taking.length === 0) {
     return entry(event, 'unrouted', `no flow takes ${event.type}`, []);
   }
-  const deliveries: DeliveryTarget[] = [];
+  const deliveries: RoutedDelivery[] = [];
   const filteredBy: string[] = [];
   try {
     for (const flow of taking) {
@@ -36,7 +36,7 @@ function entry(
   event: TidegateEvent,
   status: 'accepted' | 'filtered' | 'unrouted',
   reason: string | undefined,
-  deliveries: readonly DeliveryTarget[],
+  deliveries: readonly RoutedDelivery[],
 ): Decision {
   return {
     kind: 'journal',
@@ -55,16 +55,57 @@ function wants(flow: RegisteredFlow, event: TidegateEvent): boolean {
   );
 }
 
-function target(flow: RegisteredFlow, event: TidegateEvent): DeliveryTarget {
+function target(flow: RegisteredFlow, event: TidegateEvent): RoutedDelivery {
   const key =
     flow.head.key === undefined
       ? keyOfOneEvent(event)
       : attempt(flow.name, 'key', () => flow.head.key?.(event) as string);
   const run = makeRunId({ flow: flow.name, tenant: event.tenantid, key });
-  return { flow: flow.name, key, run };
+  const limitKeys = limitKeysOf(flow, event);
+  return { flow: flow.name, key, run, ...(limitKeys === undefined ? {} : { limitKeys }) };
 }
 
-function attempt<Result>(flow: string, part: 'where' | 'key', act: () => Result): Result {
+/** Under which keys a run that this event opens waits; undefined when nothing delays runs of the flow. */
+function limitKeysOf(
+  { name, head: { throttle, concurrency } }: RegisteredFlow,
+  event: TidegateEvent,
+): LimitKeys | undefined {
+  if (throttle === undefined && concurrency === undefined) return undefined;
+  return {
+    ...(throttle && { throttle: limitKey(name, 'throttle', throttle, event) }),
+    ...(concurrency && { concurrency: limitKey(name, 'concurrency', concurrency, event) }),
+  };
+}
+
+function limitKey(
+  flow: string,
+  option: 'throttle' | 'concurrency',
+  { by }: Concurrency,
+  event: TidegateEvent,
+): string {
+  if (by === undefined) return ALL_RUNS;
+  const part = `${option}.by` as const;
+  const key: unknown = attempt(flow, part, () => by(event));
+  const problem = limitKeyProblem(key);
+  if (problem === undefined) return key as string;
+  throw new TidegateError(
+    'filter_failed',
+    `${part} of flow ${flow} returned a value that ${problem}: it must be synchronous and return a string of 1 to ${LIMITS.limitKeyBytesMax} bytes. Mend the flow, ${SEND_AGAIN}.`,
+  );
+}
+
+function limitKeyProblem(key: unknown): string | undefined {
+  if (typeof key !== 'string') return `is ${key instanceof Promise ? 'a promise' : typeof key}`;
+  if (key === '') return 'is empty';
+  if (utf8Bytes(key) > LIMITS.limitKeyBytesMax) return 'is too long';
+  return textProblem(key);
+}
+
+function attempt<Result>(
+  flow: string,
+  part: 'where' | 'key' | `${'throttle' | 'concurrency'}.by`,
+  act: () => Result,
+): Result {
   try {
     return act();
   } catch (error) {

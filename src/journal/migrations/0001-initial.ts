@@ -50,6 +50,10 @@ const statements: readonly RawBuilder<unknown>[] = [
       workflow_run_id text,
       opened_at timestamptz,
       dispatch_error text,
+      concurrency_key text collate "C",
+      throttle_key text collate "C",
+      waits_since timestamptz,
+      begun_at timestamptz,
       pending_since timestamptz,
       updated_at timestamptz not null default now(),
       touched_at timestamptz not null default now(),
@@ -57,7 +61,18 @@ const statements: readonly RawBuilder<unknown>[] = [
         settled_through <= sent_through and sent_through <= accepted_through
       )
     )`,
-  sql`create index runs_to_send on runs (pending_since, lane) where sent_through < accepted_through`,
+  sql`
+    create index runs_to_send on runs (pending_since, lane)
+      where sent_through < accepted_through and waits_since is null`,
+  sql`
+    create index runs_waiting on runs (flow, tenant, concurrency_key, throttle_key, waits_since, run)
+      where waits_since is not null`,
+  sql`
+    create index runs_in_slots on runs (flow, tenant, concurrency_key)
+      where waits_since is null and concurrency_key is not null`,
+  sql`
+    create index runs_throttled on runs (flow, tenant, throttle_key, begun_at)
+      where waits_since is null and throttle_key is not null`,
   sql`create index runs_to_settle on runs (touched_at, lane) where settled_through < sent_through`,
   sql`create index runs_open on runs (seq) where status <> 'settled'`,
   sql`
@@ -81,8 +96,9 @@ const statements: readonly RawBuilder<unknown>[] = [
       park_id text collate "C" not null,
       seq bigint generated always as identity,
       step text not null,
-      error_class text not null,
+      error_class text,
       reason text not null,
+      question json,
       parked_at timestamptz not null default now(),
       decision json,
       decided_at timestamptz,
@@ -92,6 +108,28 @@ const statements: readonly RawBuilder<unknown>[] = [
   sql`
     create index parks_open on parks (parked_at, seq)
       where decided_at is null and closed_at is null`,
+  sql`
+    create table voices (
+      run text collate "C" not null,
+      park_id text collate "C" not null,
+      approver text collate "C" not null,
+      action text not null,
+      reason text not null,
+      at bigint not null,
+      via text not null,
+      primary key (run, park_id, approver)
+    )`,
+  sql`
+    create table step_records (
+      run text collate "C" not null,
+      window_number bigint not null,
+      step text collate "C" not null,
+      seq bigint generated always as identity,
+      kind text not null,
+      record json not null,
+      updated_at timestamptz not null default now(),
+      primary key (run, window_number, step)
+    )`,
   sql`
     create table rejections (
       seq bigint generated always as identity primary key,
@@ -120,6 +158,29 @@ const statements: readonly RawBuilder<unknown>[] = [
       recorded_at timestamptz not null default now()
     )`,
   sql`create index outbox_by_run on outbox (run, seq)`,
+  sql`
+    create table slot_checks (
+      seq bigint generated always as identity primary key,
+      flow text collate "C" not null,
+      tenant text collate "C" not null,
+      concurrency_key text collate "C" not null,
+      throttle_key text collate "C",
+      due_at timestamptz not null
+    )`,
+  sql`create index slot_checks_due on slot_checks (due_at)`,
+  sql`
+    create index slot_checks_by_keys
+      on slot_checks (flow, tenant, concurrency_key, throttle_key, due_at)`,
+  sql`
+    create table throttle_begins (
+      seq bigint generated always as identity primary key,
+      flow text collate "C" not null,
+      tenant text collate "C" not null,
+      throttle_key text collate "C" not null,
+      begun_at timestamptz not null
+    )`,
+  sql`create index throttle_begins_by_key on throttle_begins (flow, tenant, throttle_key, begun_at)`,
+  sql`create index throttle_begins_by_time on throttle_begins (flow, begun_at)`,
   sql`
     create table lanes (
       lane smallint primary key,

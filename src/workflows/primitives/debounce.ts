@@ -30,7 +30,10 @@ export interface DebounceOptions<Event extends TidegateEvent = TidegateEvent> {
    * followed, if anything did. @default 'trailing'
    */
   readonly edge?: DebounceEdge;
-  /** Whether an event closes the window at once. Pure and synchronous. @default none does */
+  /**
+   * Whether an event closes the window at once; such events are its `criticals`. Pure and
+   * synchronous. @default none does
+   */
   readonly urgent?: (event: Event) => boolean;
 }
 
@@ -111,10 +114,11 @@ export function debounceRule<Event extends TidegateEvent>(
 export function debounceCore<Event extends TidegateEvent>(
   rule: DebounceRule<Event>,
 ): CollectRule<WindowState<Event>, Event, ClosedBy, Event> {
+  const { urgent } = rule;
+  const asks = { urgent, critical: urgent };
   return {
-    start: (event, now) => withUrgency(openWindow(event, now), rule.urgent(event)),
-    accept: (state, event, now) =>
-      withUrgency(foldEvent(state, event, now), state.urgent || rule.urgent(event)),
+    start: (event, now) => openWindow(asks, event, now),
+    accept: (state, event, now) => foldEvent(asks, state, event, now),
     verdict: (state, now) => verdict(rule, state, now),
   };
 }
@@ -130,11 +134,6 @@ function verdict(rule: DebounceRule<never>, state: WindowState, now: number): Ve
   const closedBy: ClosedBy = atMostAt < quietAt ? 'atMost' : 'quiet';
   return { closedBy };
 }
-
-const withUrgency = <Event extends TidegateEvent>(
-  state: WindowState<Event>,
-  urgent: boolean,
-): WindowState<Event> => (state.urgent === urgent ? state : { ...state, urgent });
 
 const invalid = (problem: string): TidegateError =>
   new TidegateError('option_invalid', `debounce: ${problem}`);

@@ -13,7 +13,8 @@ import {
   isBug,
   summaryOf,
 } from '../failure.ts';
-import { keepOutcome, outcomeOf } from '../outcomes.ts';
+import { journal } from '../journal.ts';
+import { forgetFailures, keepOutcome, outcomeOf } from '../outcomes.ts';
 import { parkAt, withdrawParks } from '../park.ts';
 import { activeStep, currentRun, nextStep, type RunInWindow } from '../run-scope.ts';
 import { checkStepName } from '../step-name.ts';
@@ -32,10 +33,11 @@ export type SagaStep = <Result>(
 
 /** A step that has begun. */
 export interface BegunStep {
+  readonly id: string;
   readonly undoId: string;
   readonly undo: () => Promise<unknown>;
   /** `leftUndone`: a person decided that its undo is not done. */
-  status: 'begun' | 'undone' | 'leftUndone';
+  status: 'begun' | 'done' | 'undone' | 'leftUndone';
 }
 
 /** What is kept of a saga while its window is open. */
@@ -65,17 +67,27 @@ export async function saga<Result>(work: (step: SagaStep) => Promise<Result>): P
   const before = outcomeOf(scope.window, id) as SagaOutcome | undefined;
   if (before?.status === 'compensated') throw failureOf(before.error);
   const attempt = before?.attempt ?? 1;
-  const steps = createSteps(scope);
+  const attemptId = attempt === 1 ? id : `${id}~${attempt}`;
+  const begun: BegunStep[] = [];
+  const keep = keeper(scope, attemptId, begun);
+  const steps = createSteps(scope, begun, keep);
+  scope.open.set(attemptId, () => ({
+    kind: 'saga',
+    standing: progress(begun),
+    state: shown(begun),
+  }));
   try {
-    return await below(attempt === 1 ? id : `${id}~${attempt}`, () => work(steps.step));
+    const result = await below(attemptId, () => work(steps.step));
+    await keep('at its end', 'completed');
+    return result;
   } catch (error) {
     if (isBug(error)) throw error;
     await CancellationScope.nonCancellable(() =>
       // Active all the while: a run that undoes does not continue as new, which would act again.
       activeStep(scope, async () => {
-        const begun = await steps.close();
+        await steps.close();
         await withdrawParks(scope);
-        await compensate(scope, begun);
+        await compensate(scope, begun, keep);
       }),
     );
     if (!isCancellation(error)) {
@@ -83,19 +95,55 @@ export async function saga<Result>(work: (step: SagaStep) => Promise<Result>): P
       keepOutcome(scope.window, id, compensated);
     }
     throw error;
+  } finally {
+    scope.open.delete(attemptId);
   }
 }
 
-interface Steps {
-  readonly step: SagaStep;
-  /** Lets no further step begin, waits for the acts that run, and gives what has begun. */
-  close(): Promise<readonly BegunStep[]>;
+type SagaStatus = 'acting' | 'completed' | 'compensating' | 'compensated';
+
+/** Keeps the saga's record in the journal, for who looks at it while it runs or after it was cut off. */
+type Keep = (moment: string, status: SagaStatus) => Promise<void>;
+
+function keeper(scope: RunInWindow, id: string, begun: readonly BegunStep[]): Keep {
+  return async (moment, status) => {
+    // A body that runs again comes by here again, and the journal knows it already.
+    const kept = `${id} kept ${moment}`;
+    if (outcomeOf(scope.window, kept) !== undefined) return;
+    await journal.record({
+      run: scope.input.run,
+      window: scope.window.first.number,
+      step: id,
+      kind: 'saga',
+      record: { status, steps: shown(begun) },
+    });
+    keepOutcome(scope.window, kept, { status: 'kept' });
+  };
 }
 
-function createSteps(scope: RunInWindow): Steps {
-  const begun: BegunStep[] = [];
+const shown = (steps: readonly BegunStep[]) =>
+  steps.map(({ id, status }) => ({ step: id, status }));
+
+interface Steps {
+  readonly step: SagaStep;
+  /** Lets no further step begin and waits for the acts that run. */
+  close(): Promise<void>;
+}
+
+function createSteps(scope: RunInWindow, begun: BegunStep[], keep: Keep): Steps {
   const running = new Set<Promise<unknown>>();
   let isClosed = false;
+
+  const recorded = async (registered: BegunStep): Promise<void> => {
+    try {
+      await keep(`before ${registered.id}`, 'acting');
+    } catch (error) {
+      // It was cancelled before its act began: there is nothing to undo.
+      begun.splice(begun.indexOf(registered), 1);
+      throw error;
+    }
+  };
+
   return {
     async step(name, act, undo) {
       checkStepName(name, 'saga: a step');
@@ -109,15 +157,18 @@ function createSteps(scope: RunInWindow): Steps {
       const prefix = stepPrefix();
       const id = nextStep(scope.window, name);
       let result: Awaited<ReturnType<typeof act>> | undefined;
-      begun.push({
+      const registered: BegunStep = {
+        id,
         undoId: `${prefix}undo ${id.slice(prefix.length)}`,
         undo: () => undo(result),
         status: 'begun',
-      });
-      const acting = below(id, act);
+      };
+      begun.push(registered);
+      const acting = recorded(registered).then(() => below(id, act));
       running.add(acting);
       try {
         result = await acting;
+        registered.status = 'done';
         return result;
       } finally {
         running.delete(acting);
@@ -126,7 +177,6 @@ function createSteps(scope: RunInWindow): Steps {
     async close() {
       isClosed = true;
       await Promise.allSettled(running);
-      return begun;
     },
   };
 }
@@ -136,18 +186,25 @@ function createSteps(scope: RunInWindow): Steps {
  * first, each once, none left out.
  */
 export function nextToUndo(steps: readonly Pick<BegunStep, 'status'>[]): number | undefined {
-  const index = steps.map(({ status }) => status).lastIndexOf('begun');
+  const index = steps.findLastIndex(({ status }) => status === 'begun' || status === 'done');
   return index === -1 ? undefined : index;
 }
 
-async function compensate(scope: RunInWindow, steps: readonly BegunStep[]): Promise<void> {
+async function compensate(
+  scope: RunInWindow,
+  steps: readonly BegunStep[],
+  keep: Keep,
+): Promise<void> {
   for (;;) {
     const step = steps[nextToUndo(steps) ?? -1];
     if (step === undefined) break;
     showStage(scope, 'running', `${step.undoId}; ${progress(steps)}`);
+    await keep(`before ${step.undoId}`, 'compensating');
     step.status = await undone(scope, step);
   }
-  if (steps.length > 0) showStage(scope, 'running', `undone: ${progress(steps)}`);
+  if (steps.length === 0) return;
+  await keep('at its end', 'compensated');
+  showStage(scope, 'running', `undone: ${progress(steps)}`);
 }
 
 async function undone(scope: RunInWindow, step: BegunStep): Promise<'undone' | 'leftUndone'> {
@@ -170,6 +227,7 @@ async function undone(scope: RunInWindow, step: BegunStep): Promise<'undone' | '
 
 /** An undo that runs again counts its steps from its beginning: those it has finished stay finished. */
 function restart({ window }: RunInWindow, undoId: string): void {
+  forgetFailures(window, undoId);
   for (const name of window.occurrences.keys()) {
     if (name.startsWith(`${undoId}/`)) window.occurrences.delete(name);
   }
@@ -178,5 +236,6 @@ function restart({ window }: RunInWindow, undoId: string): void {
 function progress(steps: readonly BegunStep[]): string {
   const count = (wanted: BegunStep['status']): number =>
     steps.filter(({ status }) => status === wanted).length;
-  return `${count('undone')} of ${steps.length} undone, ${count('leftUndone')} left as they are`;
+  const left = count('leftUndone');
+  return `${steps.length} begun, ${count('undone')} undone${left === 0 ? '' : `, ${left} left as they are`}`;
 }

@@ -1,0 +1,60 @@
+import type { Journal, PendingRun } from '../journal/journal.ts';
+import { messageOf } from '../model/error.ts';
+import type { FlowLimits } from '../model/flow-registry.ts';
+import type { Logger } from '../telemetry.ts';
+
+export interface SlotRequests {
+  /** Has the journal let begin what it can: at once, or once more after the request in hand. */
+  ask(): void;
+  /** No further request; resolves when the one in hand has ended. */
+  stop(): Promise<void>;
+}
+
+/** While a run waits for a slot: how soon one that is free is noticed. */
+const ASK_MS = 100;
+
+/**
+ * Asks the journal to let runs begin that wait for a slot of their flow's `throttle` or `concurrency`,
+ * and asks again for as long as any waits. A request that fails is repeated by whoever asks next.
+ */
+export function slotRequests(options: {
+  readonly journal: Pick<Journal, 'admit'>;
+  readonly limits: ReadonlyMap<string, FlowLimits>;
+  readonly logger: Logger;
+  readonly onAdmitted: (runs: readonly PendingRun[]) => void;
+}): SlotRequests {
+  const { journal, limits, logger, onAdmitted } = options;
+  let inHand: Promise<void> | undefined;
+  let isAskedAgain = false;
+  let isStopped = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function request(): Promise<void> {
+    clearTimeout(timer);
+    const { admitted, nextInMs } = await journal.admit(limits);
+    onAdmitted(admitted);
+    if (nextInMs === undefined || isStopped) return;
+    timer = setTimeout(ask, Math.min(nextInMs, ASK_MS));
+  }
+
+  function ask(): void {
+    if (isStopped) return;
+    isAskedAgain = inHand !== undefined;
+    if (isAskedAgain) return;
+    inHand = request()
+      .catch((error) => logger.debug({ reason: messageOf(error) }, 'could not ask for slots'))
+      .finally(() => {
+        inHand = undefined;
+        if (isAskedAgain) ask();
+      });
+  }
+
+  return {
+    ask,
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await inHand;
+    },
+  };
+}
