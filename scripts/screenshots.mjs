@@ -39,6 +39,26 @@ async function historyOf(deal) {
   return links.history;
 }
 
+/** The pages of those who are asked to approve a request, as their messages link to them. */
+async function approvalPages(request) {
+  const response = await fetch(`${api}/events/access.requested`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'Idempotency-Key': request },
+    body: JSON.stringify({
+      requestId: request,
+      system: 'billing',
+      role: 'admin',
+      why: 'Month-end close: 14 invoices went out with the wrong tax rate.',
+      requester: 'dan@acme.example',
+    }),
+  });
+  if (response.status !== 202) throw new Error(`answered ${response.status}`);
+  await sleep(2_000);
+  const run = encodeURIComponent(`accessRequest:default:${request}`);
+  const { rows } = await (await fetch(`${api}/api/v1/outbox?run=${run}`)).json();
+  return rows.map(({ input }) => /http\S+/.exec(input.text)[0]).reverse();
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'],
@@ -73,6 +93,14 @@ try {
   await sleep(5_000);
   await page.goto(await historyOf(deal));
   await picture('temporal-settled');
+
+  const [ana, bo] = await approvalPages(`A-${stamp}`);
+  await page.setViewportSize({ width: 760, height: 640 });
+  await page.goto(ana);
+  await page.getByLabel('Reason').fill('Checked with Iris, fine for the close.');
+  await page.getByRole('button', { name: 'Approve' }).click();
+  await page.goto(bo);
+  await page.screenshot({ path: `${images}approval-page.png`, fullPage: true });
 } finally {
   await browser.close();
   crm.close();

@@ -1,3 +1,10 @@
+export { accessRequest } from './access-request';
+export { customerOnboarding } from './customer-onboarding';
 export { dealDigest } from './deal-digest';
+export { invoiceDealUpdate, invoiceLedger, invoiceReceipt } from './invoice-paid';
 export { issueNotice } from './issue-notice';
+export { leadEdits } from './lead-edits';
+export { orderFulfilment } from './order-fulfilment';
+export { productIncident } from './product-incident';
+export { supportVolume } from './support-volume';
 export { welcome } from './welcome';

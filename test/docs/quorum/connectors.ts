@@ -1,0 +1,3 @@
+import { slackConnector } from 'tidegate/connectors';
+
+export const connectors = [slackConnector];
