@@ -1,1 +1,2 @@
 export { dealDigest } from './deal-digest';
+export { leadEdits, openOrder, ticketVolume } from './windows';
