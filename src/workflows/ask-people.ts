@@ -7,7 +7,6 @@ import type { RunId } from '../model/run.ts';
 import { type Asking, type AskingRule, afterNotice, askingDue, startAsking } from './asking.ts';
 import { showStage } from './details.ts';
 import { type FailureSummary, failureOf, isBug, summaryOf } from './failure.ts';
-import { journal } from './journal.ts';
 import { createNotices, type Notices } from './notices.ts';
 import { keepOutcome, outcomeOf } from './outcomes.ts';
 import {
@@ -167,7 +166,7 @@ async function ask<Result>(
     if (bug !== undefined) throw bug.error;
     const voice = parked.voices[told];
     if (voice !== undefined) {
-      await journal.voice({ run, parkId: parked.parkId, voice });
+      await scope.journal.voice({ run, parkId: parked.parkId, voice });
       told += 1;
       continue;
     }

@@ -252,7 +252,8 @@ function finish<
   state: State,
   closing: Closing<Reason>,
 ): Result {
-  if (options.leavesOpener !== true) {
+  // A window tells more than the event that was waited for beside it.
+  if (options.leavesOpener !== true || scope.window.summary === undefined) {
     scope.window.summary = {
       count: state.count,
       closedBy: closing.closedBy,

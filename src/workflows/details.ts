@@ -51,7 +51,7 @@ function details(scope: RunScope): string {
   if (inbox > 0) lines.push(`In the inbox for the next window: ${inbox}`);
   for (const parked of scope.parked) {
     lines.push(
-      `**Needs a person** at ${plain(parked.step)} (${parked.errorClass}): ${plain(parked.reason)}`,
+      `**Needs a person** at ${plain(parked.step)} (${parked.errorClass ?? parked.question?.kind}): ${plain(parked.reason)}`,
     );
   }
   // Paragraphs: the Web UI renders neither lists nor single line breaks.

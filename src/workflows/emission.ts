@@ -1,7 +1,6 @@
 /** The step by which a flow emits an event. */
 import type { EmitInput, Emitted } from '../model/protocol.ts';
 import { showStage } from './details.ts';
-import { journal } from './journal.ts';
 import { activeStep, currentRun, nextStep, type RunInWindow } from './run-scope.ts';
 
 /** What a flow may say about an event beside its data. */
@@ -23,7 +22,7 @@ export async function emitEvent(said: Said): Promise<Emitted> {
 
   showStage(scope, 'running', `emitting ${said.type}`);
   // A rejection comes as what the activity threw: failures of local activities are not wrapped.
-  const emitted = await activeStep(scope, () => journal.emit(emission(scope, step, said)));
+  const emitted = await activeStep(scope, () => scope.journal.emit(emission(scope, step, said)));
   scope.window.steps.set(step, { ...emitted });
   return emitted;
 }

@@ -66,11 +66,11 @@ export function summaryOf(error: unknown): FailureSummary {
 /** What an abort throws to the flow. */
 export const aborted = (
   step: string,
-  { errorClass = 'unknown', reason }: { readonly errorClass?: ErrorClass; readonly reason: string },
+  { errorClass, reason }: { readonly errorClass?: ErrorClass; readonly reason: string },
   why: string,
 ): ApplicationFailure =>
   ApplicationFailure.nonRetryable(
-    `${step} was aborted: ${why} (it had failed: ${reason})`,
+    `${step} was aborted: ${why} (${errorClass === undefined ? reason : `it had failed: ${reason}`})`,
     ABORTED,
     {
       step,

@@ -83,8 +83,8 @@ export interface FlowDefinition<Event extends TidegateEvent, On> {
  */
 export function flowsFor<Catalogue>() {
   type Types = EventTypesOf<Catalogue>;
-  type TypeName = keyof Types & string;
-  return function flow<const On extends TypeName | readonly TypeName[]>(
+  type KnownEventType = keyof Types & string;
+  return function flow<const On extends KnownEventType | readonly KnownEventType[]>(
     definition: FlowDefinition<EventIn<Types, OneOf<On>>, On>,
   ): Flow {
     return defineFlow(definition as unknown as FlowDefinition<TidegateEvent, string>);

@@ -1,6 +1,5 @@
 import { condition } from '@temporalio/workflow';
 import { LIMITS } from '../model/limits.ts';
-import { journal } from './journal.ts';
 import type { RunScope } from './run-scope.ts';
 
 /**
@@ -11,10 +10,10 @@ import type { RunScope } from './run-scope.ts';
 export async function holdWhileFull(scope: RunScope): Promise<never> {
   for (;;) {
     if (!scope.held) {
-      await condition(() => isFull(scope));
+      await condition(() => isFull(scope) && !scope.isContinuing);
       await tell(scope, true);
     }
-    await condition(() => hasRoom(scope));
+    await condition(() => hasRoom(scope) && !scope.isContinuing);
     await tell(scope, false);
   }
 }
@@ -29,7 +28,7 @@ export const told = (scope: RunScope): Promise<void> => condition(() => !scope.i
 async function tell(scope: RunScope, held: boolean): Promise<void> {
   scope.isTellingHold = true;
   if (held) scope.held = true;
-  await journal.hold({ run: scope.input.run, held });
+  await scope.journal.hold({ run: scope.input.run, held });
   scope.held = held;
   scope.isTellingHold = false;
 }

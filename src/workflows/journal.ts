@@ -23,61 +23,74 @@ const options: LocalActivityOptions = {
   localRetryThreshold: '30 seconds',
   retry: { initialInterval: '100 milliseconds', maximumInterval: '10 seconds' },
 };
-const activities = proxyLocalActivities<JournalActivities & EmitActivities>(options);
+type Calls = JournalActivities & EmitActivities;
+const activities =
+  proxyLocalActivities<
+    Record<string, (input: Parameters<Calls[keyof Calls]>[0]) => Promise<unknown>>
+  >(options);
 
-/** The journal as a run uses it. */
-export const journal = {
-  open: (input: OpenRunInput): Promise<OpenRunResult> =>
-    activities['journal.open'].executeWithOptions(
-      { ...options, summary: `open, first delivery ${input.firstNumber}` },
-      [input],
-    ),
-  settle: (input: SettleRunInput): Promise<void> =>
-    activities['journal.settle'].executeWithOptions(
-      { ...options, summary: `${input.outcome}, deliveries through ${input.through}` },
-      [input],
-    ),
-  park: (input: ParkRunInput): Promise<void> =>
-    activities['journal.park'].executeWithOptions(
-      {
-        ...options,
-        summary:
-          `${input.step} needs a person: ${input.errorClass ?? input.question?.title ?? input.reason}`.slice(
-            0,
-            200,
-          ),
-      },
-      [input],
-    ),
-  voice: (input: VoiceRunInput): Promise<void> =>
-    activities['journal.voice'].executeWithOptions(
-      { ...options, summary: `${input.voice.action} by ${input.voice.approver}`.slice(0, 200) },
-      [input],
-    ),
-  record: (input: RecordStepInput): Promise<void> =>
-    activities['journal.record'].executeWithOptions(
-      { ...options, summary: `record of ${input.step}`.slice(0, 200) },
-      [input],
-    ),
-  readEvents: (input: ReadEventsInput): Promise<readonly Delivery[]> =>
-    activities['journal.readEvents'].executeWithOptions(
-      { ...options, summary: `events after delivery ${input.after}, through ${input.through}` },
-      [input],
-    ),
+/** The journal as a run uses it: one call at a time. */
+export interface RunJournal {
+  open(input: OpenRunInput): Promise<OpenRunResult>;
+  settle(input: SettleRunInput): Promise<void>;
+  park(input: ParkRunInput): Promise<void>;
+  voice(input: VoiceRunInput): Promise<void>;
+  record(input: RecordStepInput): Promise<void>;
+  readEvents(input: ReadEventsInput): Promise<readonly Delivery[]>;
   /** Through the stages of the ingress, in the worker's process. */
-  emit: (input: EmitInput): Promise<Emitted> =>
-    activities['tidegate.emit'].executeWithOptions(
-      { ...options, summary: input.event.type.slice(0, 200) },
-      [input],
-    ),
-  hold: (input: HoldRunInput): Promise<void> =>
-    activities['journal.hold'].executeWithOptions(
-      { ...options, summary: input.held ? 'the inbox is full' : 'the inbox has room again' },
-      [input],
-    ),
-  resume: (input: ResumeRunInput): Promise<void> =>
-    activities['journal.resume'].executeWithOptions(
-      { ...options, summary: `${input.decision.action}, decided by ${input.decision.actor}` },
-      [input],
-    ),
-};
+  emit(input: EmitInput): Promise<Emitted>;
+  hold(input: HoldRunInput): Promise<void>;
+  resume(input: ResumeRunInput): Promise<void>;
+}
+
+/**
+ * The journal of one run. Branches write to it beside each other, so calls take turns: local activities
+ * that end one by one end together in a replay, and what follows them would come in another order.
+ */
+export function createJournal(): RunJournal {
+  let last: Promise<unknown> = Promise.resolve();
+  const call = <Name extends keyof Calls>(
+    name: Name,
+    summary: string,
+    input: Parameters<Calls[Name]>[0],
+  ): ReturnType<Calls[Name]> => {
+    const called = last.then(() =>
+      activity(name).executeWithOptions({ ...options, summary: summary.slice(0, 200) }, [input]),
+    );
+    last = called.then(nothing, nothing);
+    return called as ReturnType<Calls[Name]>;
+  };
+  return {
+    open: (input) => call('journal.open', `open, first delivery ${input.firstNumber}`, input),
+    settle: (input) =>
+      call('journal.settle', `${input.outcome}, deliveries through ${input.through}`, input),
+    park: (input) =>
+      call(
+        'journal.park',
+        `${input.step} needs a person: ${input.errorClass ?? input.question?.title ?? input.reason}`,
+        input,
+      ),
+    voice: (input) =>
+      call('journal.voice', `${input.voice.action} by ${input.voice.approver}`, input),
+    record: (input) => call('journal.record', `record of ${input.step}`, input),
+    readEvents: (input) =>
+      call(
+        'journal.readEvents',
+        `events after delivery ${input.after}, through ${input.through}`,
+        input,
+      ),
+    emit: (input) => call('tidegate.emit', input.event.type, input),
+    hold: (input) =>
+      call('journal.hold', input.held ? 'the inbox is full' : 'the inbox has room again', input),
+    resume: (input) =>
+      call('journal.resume', `${input.decision.action}, decided by ${input.decision.actor}`, input),
+  };
+}
+
+function activity(name: keyof Calls) {
+  const found = activities[name];
+  if (found === undefined) throw new Error(`no activity ${name}`);
+  return found;
+}
+
+const nothing = (): void => {};

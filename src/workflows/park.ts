@@ -2,7 +2,6 @@ import { workflowInfo } from '@temporalio/workflow';
 import type { ErrorClass } from '../model/error.ts';
 import type { OpenStep, Question, Resolution, Voice } from '../model/protocol.ts';
 import { showErrorClass, showStage } from './details.ts';
-import { journal } from './journal.ts';
 import type { OpenWindow, Parked, RunInWindow, RunScope } from './run-scope.ts';
 import { waitUntil } from './wait.ts';
 
@@ -85,7 +84,11 @@ export async function whileParked(
     await tellParked(scope, parked);
     if (parked.errorClass !== undefined) showErrorClass(parked.errorClass);
     const resolution = await ask(parked, wait);
-    await journal.resume({ run: scope.input.run, parkId: parked.parkId, decision: resolution });
+    await scope.journal.resume({
+      run: scope.input.run,
+      parkId: parked.parkId,
+      decision: resolution,
+    });
     closePark(scope, parked);
     showStage(scope, 'running', `${resolution.action} of ${step}, decided by ${resolution.actor}`);
     return resolution;
@@ -99,7 +102,7 @@ export async function whileParked(
 
 /** Tells the journal what is asked; again when that has changed. */
 export const tellParked = (scope: RunInWindow, parked: Parked): Promise<void> =>
-  journal.park({
+  scope.journal.park({
     run: scope.input.run,
     workflowRunId: workflowInfo().runId,
     ...described(parked),
@@ -116,7 +119,7 @@ export async function withdrawParks(scope: RunInWindow): Promise<void> {
       reason: 'the step was cancelled',
       actor: 'tidegate',
     } as const;
-    await journal.resume({ run: scope.input.run, parkId: parked.parkId, decision });
+    await scope.journal.resume({ run: scope.input.run, parkId: parked.parkId, decision });
     closePark(scope, parked);
   }
 }
@@ -140,7 +143,10 @@ const parkedOf = (why: Omit<CarriedPark, 'step'>, step: string): Parked => ({
 });
 
 function closePark(scope: RunInWindow, parked: Parked): void {
-  scope.parked.splice(scope.parked.indexOf(parked), 1);
+  const index = scope.parked.indexOf(parked);
+  // Somebody beside it has closed it already.
+  if (index === -1) return;
+  scope.parked.splice(index, 1);
   if (parked.errorClass === undefined) return;
   const next = scope.parked.find(({ errorClass }) => errorClass !== undefined);
   showErrorClass(next?.errorClass ?? null);

@@ -2,7 +2,6 @@ import { TidegateError } from '../model/error.ts';
 import type { TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { TakenDeliveries } from './collect.ts';
-import { journal } from './journal.ts';
 import { activeStep, currentRun } from './run-scope.ts';
 import type { Window } from './window.ts';
 
@@ -32,7 +31,7 @@ export interface EventsPage<Event extends TidegateEvent = TidegateEvent> {
  * ```
  */
 export async function readEvents<Event extends TidegateEvent>(
-  window: Pick<Window<Event>, 'deliveries'>,
+  window: Pick<Window<Event>, 'deliveries' | 'first'>,
   options: ReadEventsOptions = {},
 ): Promise<EventsPage<Event>> {
   const { deliveries } = window;
@@ -43,7 +42,7 @@ export async function readEvents<Event extends TidegateEvent>(
   if (!Number.isSafeInteger(after)) throw invalid('after must be the number of a delivery', after);
   const scope = currentRun('readEvents');
   const page = await activeStep(scope, () =>
-    journal.readEvents({
+    scope.journal.readEvents({
       run: scope.input.run,
       after: Math.max(after, deliveries.from - 1),
       through: deliveries.through,

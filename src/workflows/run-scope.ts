@@ -17,6 +17,7 @@ import type {
   WindowSummary,
 } from '../model/protocol.ts';
 import type { RunInbox } from './inbox.ts';
+import { createJournal, type RunJournal } from './journal.ts';
 import type { EdgeTime } from './leading-edge.ts';
 import { stepPrefix } from './step-scope.ts';
 
@@ -60,6 +61,7 @@ export interface OpenWindow {
 export interface RunScope {
   readonly input: RunInput;
   readonly inbox: RunInbox;
+  readonly journal: RunJournal;
   window: OpenWindow | undefined;
   stage: RunStage;
   waitingFor: string | undefined;
@@ -79,6 +81,8 @@ export interface RunScope {
   held: boolean;
   /** Whether the journal is being told now. */
   isTellingHold: boolean;
+  /** Whether a waiting step has handed its state on: this execution ends, and takes nothing in any more. */
+  isContinuing: boolean;
   readonly workflowRunId: string;
   /** How many windows this execution has opened. */
   windowsOpened: number;
@@ -95,6 +99,7 @@ export type RunInWindow = RunScope & { window: OpenWindow };
 export const createScope = (input: RunInput, inbox: RunInbox): RunScope => ({
   input,
   inbox,
+  journal: createJournal(),
   window: undefined,
   stage: 'running',
   waitingFor: undefined,
@@ -107,6 +112,7 @@ export const createScope = (input: RunInput, inbox: RunInbox): RunScope => ({
   signals: 0,
   held: input.carried?.held ?? false,
   isTellingHold: false,
+  isContinuing: false,
   workflowRunId: workflowInfo().runId,
   windowsOpened: 0,
   lastResult: null,
@@ -180,6 +186,9 @@ export function isGrown(scope: RunScope): boolean {
   );
 }
 
-/** Whether a waiting step may hand its state to a new execution: nothing else is going on. */
+/**
+ * Whether a waiting step may hand its state to a new execution: nothing else is going on. From there
+ * to the end of this execution there must be no waiting, in which more could come.
+ */
 export const mayContinueAsNew = (scope: RunScope): boolean =>
-  scope.activeSteps === 1 && isGrown(scope);
+  scope.activeSteps === 1 && !scope.isTellingHold && isGrown(scope);

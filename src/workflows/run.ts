@@ -17,7 +17,6 @@ import { type FlowBody, runBody } from './body.ts';
 import { showStage, showStory } from './details.ts';
 import { holdWhileFull, released, told } from './hold.ts';
 import { createInbox } from './inbox.ts';
-import { journal } from './journal.ts';
 import { type EdgeTime, edgeEndsAt, suppress } from './leading-edge.ts';
 import { listen } from './messages.ts';
 import { adoptPark } from './park.ts';
@@ -89,7 +88,7 @@ function firstPhase(carried: CarriedRun | undefined): Phase {
 /** Asks the journal what of this key is settled: a late repeat of a delivery must not start it anew. */
 async function open(scope: RunScope): Promise<void> {
   await condition(() => scope.inbox.peek() !== undefined);
-  const { settledThrough } = await journal.open({
+  const { settledThrough } = await scope.journal.open({
     run: scope.input.run,
     workflowRunId: scope.workflowRunId,
     firstNumber: scope.inbox.peek()?.number ?? 1,
@@ -179,7 +178,7 @@ const settle = (
   scope: RunScope,
   settlement: Omit<SettleRunInput, 'run' | 'workflowRunId'>,
 ): Promise<void> =>
-  journal.settle({
+  scope.journal.settle({
     run: scope.input.run,
     workflowRunId: scope.workflowRunId,
     ...settlement,

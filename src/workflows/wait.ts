@@ -27,6 +27,7 @@ export async function waitUntil(scope: RunScope, waiting: Waiting): Promise<void
   for (;;) {
     if (waiting.isOver()) return;
     if (mayContinueAsNew(scope)) {
+      scope.isContinuing = true;
       scope.continueWith({ step: waiting.step, state: waiting.carry() });
       return await new Promise<never>(() => {});
     }

@@ -69,7 +69,7 @@ describe('waitFor, on a real Temporal server', function () {
     for (const event of [parcel('e2'), payment('e3'), payment('e4')]) {
       await engine.send('pay', 'early', event);
     }
-    await until('three in the inbox', async () => (await view(run))?.inboxCount === 3);
+    await until('all four to be there', async () => (await view(run))?.seenThrough === 4);
     open();
     assert.deepEqual(await resultsOf(run, 4), [
       { id: 'e3', amount: 10, waiting: 2 },
@@ -114,7 +114,7 @@ describe('waitFor, on a real Temporal server', function () {
     const open = close(run);
     await engine.send('pay', 'poll', order('p1', 0));
     await engine.send('pay', 'poll', payment('p2'));
-    await until('one in the inbox', async () => (await view(run))?.inboxCount === 1);
+    await until('both to be there', async () => (await view(run))?.seenThrough === 2);
     open();
     assert.deepEqual(await resultsOf(run, 2), [{ id: 'p2', amount: 10, waiting: 0 }]);
     await engine.send('pay', 'empty', order('p3', 0));

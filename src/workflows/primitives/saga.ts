@@ -13,7 +13,6 @@ import {
   isBug,
   summaryOf,
 } from '../failure.ts';
-import { journal } from '../journal.ts';
 import { forgetFailures, keepOutcome, outcomeOf } from '../outcomes.ts';
 import { parkAt, withdrawParks } from '../park.ts';
 import { activeStep, currentRun, nextStep, type RunInWindow } from '../run-scope.ts';
@@ -110,7 +109,7 @@ function keeper(scope: RunInWindow, id: string, begun: readonly BegunStep[]): Ke
     // A body that runs again comes by here again, and the journal knows it already.
     const kept = `${id} kept ${moment}`;
     if (outcomeOf(scope.window, kept) !== undefined) return;
-    await journal.record({
+    await scope.journal.record({
       run: scope.input.run,
       window: scope.window.first.number,
       step: id,
