@@ -71,7 +71,7 @@ async function detailsOf(
   return { parks, settlements };
 }
 
-/** Of each run, the park that waits for a person, else its last one. */
+/** Of each run, the park that has waited for a person the longest, else its last one. */
 async function latestParks(
   database: JournalDatabase,
   runs: readonly RunId[],
@@ -84,7 +84,7 @@ async function latestParks(
     .where('run', 'in', [...runs])
     .orderBy('run')
     .orderBy(sql`decided_at is null and closed_at is null`, 'desc')
-    .orderBy('seq', 'desc')
+    .orderBy(sql`case when decided_at is null and closed_at is null then seq else -seq end`)
     .execute();
   return new Map(rows.map((row) => [row.run, parkRow(row)]));
 }

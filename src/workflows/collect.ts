@@ -146,6 +146,7 @@ async function untilClosed<
   const duplicatesBefore = scope.duplicates - (carried?.duplicates ?? 0);
   let taken = carried?.taken;
   const take = ({ number, event }: Delivery): void => {
+    scope.inHistory.came();
     taken = withDelivery(taken, number);
     scope.window.hops = Math.max(scope.window.hops, event.hops);
   };

@@ -121,7 +121,8 @@ function attempt(
   showStage(scope, 'running', `calling ${activity}`);
   const schedule = operations[activity];
   if (schedule === undefined) throw new Error(`no activity ${activity}`);
-  return schedule.executeWithOptions({ summary: `for ${key}`.slice(0, 200) }, [
+  const mark = scope.inHistory.mark();
+  const result = schedule.executeWithOptions({ summary: `for ${key}`.slice(0, 200) }, [
     {
       connector: call.name,
       operation: call.operation,
@@ -132,6 +133,12 @@ function attempt(
       correlationId: event.correlationid,
     },
   ]);
+  // Beside what waits for it: branches must go on in the same order in a replay.
+  result.then(
+    () => scope.inHistory.through(mark),
+    () => {},
+  );
+  return result;
 }
 
 /** Why a person is asked. Throws what a person cannot help. */

@@ -15,6 +15,7 @@ import type {
   SettleRunInput,
   VoiceRunInput,
 } from '../model/protocol.ts';
+import type { InHistory } from './in-history.ts';
 
 // Local activities: a write is milliseconds, and it must not wait behind the operations of
 // connectors. They are tried until the journal is back.
@@ -28,6 +29,14 @@ const activities =
   proxyLocalActivities<
     Record<string, (input: Parameters<Calls[keyof Calls]>[0]) => Promise<unknown>>
   >(options);
+
+/** What must not be told by a workflow task that may be done again and come to something else. */
+const RESTS_ON_HISTORY: ReadonlySet<keyof Calls> = new Set([
+  'journal.settle',
+  'journal.voice',
+  'journal.resume',
+  'tidegate.emit',
+]);
 
 /** The journal as a run uses it: one call at a time. */
 export interface RunJournal {
@@ -47,16 +56,20 @@ export interface RunJournal {
  * The journal of one run. Branches write to it beside each other, so calls take turns: local activities
  * that end one by one end together in a replay, and what follows them would come in another order.
  */
-export function createJournal(): RunJournal {
+export function createJournal(inHistory: InHistory): RunJournal {
   let last: Promise<unknown> = Promise.resolve();
   const call = <Name extends keyof Calls>(
     name: Name,
     summary: string,
     input: Parameters<Calls[Name]>[0],
   ): ReturnType<Calls[Name]> => {
-    const called = last.then(() =>
-      activity(name).executeWithOptions({ ...options, summary: summary.slice(0, 200) }, [input]),
-    );
+    const called = last.then(async () => {
+      if (RESTS_ON_HISTORY.has(name)) await inHistory.all();
+      return await activity(name).executeWithOptions(
+        { ...options, summary: summary.slice(0, 200) },
+        [input],
+      );
+    });
     last = called.then(nothing, nothing);
     return called as ReturnType<Calls[Name]>;
   };

@@ -46,6 +46,7 @@ export function listen(scope: RunScope): void {
 
 function decide(scope: RunScope, decision: Decision): DecisionReceipt {
   const { action } = decision;
+  scope.inHistory.came();
   if (action === 'flush') {
     scope.flushRequested = true;
     return { parkId: '', action };

@@ -16,6 +16,7 @@ import type {
   Voice,
   WindowSummary,
 } from '../model/protocol.ts';
+import { createInHistory, type InHistory } from './in-history.ts';
 import type { RunInbox } from './inbox.ts';
 import { createJournal, type RunJournal } from './journal.ts';
 import type { EdgeTime } from './leading-edge.ts';
@@ -62,6 +63,7 @@ export interface RunScope {
   readonly input: RunInput;
   readonly inbox: RunInbox;
   readonly journal: RunJournal;
+  readonly inHistory: InHistory;
   window: OpenWindow | undefined;
   stage: RunStage;
   waitingFor: string | undefined;
@@ -96,10 +98,15 @@ export interface RunScope {
 export type RunInWindow = RunScope & { window: OpenWindow };
 
 /** A run's state as its execution begins. */
-export const createScope = (input: RunInput, inbox: RunInbox): RunScope => ({
+export const createScope = (
+  input: RunInput,
+  inbox: RunInbox,
+  inHistory: InHistory = createInHistory(),
+): RunScope => ({
   input,
   inbox,
-  journal: createJournal(),
+  journal: createJournal(inHistory),
+  inHistory,
   window: undefined,
   stage: 'running',
   waitingFor: undefined,

@@ -33,6 +33,11 @@ export async function waitUntil(scope: RunScope, waiting: Waiting): Promise<void
     }
     const dueAt = waiting.dueAt();
     if (dueAt === undefined) await condition(isAwake);
-    else await condition(isAwake, dueAt - Date.now(), { summary: waiting.summary });
+    else {
+      const mark = scope.inHistory.mark();
+      const { summary } = waiting;
+      const isDue = !(await condition(isAwake, dueAt - Date.now(), { summary }));
+      if (isDue) scope.inHistory.through(mark);
+    }
   }
 }

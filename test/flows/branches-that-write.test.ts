@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { startEngine, type TestEngine } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';
 import { until } from '../support/wait.ts';
@@ -42,7 +42,6 @@ describe('branches that write to the journal beside each other, on a real Tempor
       {
         workflowsPath: flowsPath,
         bundlerOptions: {
-          logger: new DefaultLogger('ERROR'),
           webpackConfigHook: (config) => ({
             ...config,
             resolve: {

@@ -135,6 +135,11 @@ describe('decisions', () => {
     const answers = await Promise.all(Array.from({ length: 3 }, () => decide(run, body)));
     for (const answer of answers)
       assert.deepEqual(answer.body, { run, parkId: 'p1', action: 'retry' });
+    await journal.activities['journal.resume']({
+      run,
+      parkId: 'p1',
+      decision: { ...body, action: 'retry', actor: 'operator' },
+    });
     await parkInJournal(run, 'p2');
     const keyed = { 'idempotency-key': 'click-7' };
     const first = await decide(run, body, keyed);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
+import { flowRegistry } from '../../src/model/flow-registry.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { bundleFlows } from '../../src/worker.ts';
 import { silent } from '../support/engine.ts';
@@ -42,6 +43,18 @@ describe('A run that began before this change', () => {
   it('is recorded for every scenario', () => {
     const names = new Set(recorded.map((name) => name.replace(/-\d+\.json$/, '')));
     assert.deepEqual([...names].sort(), scenarios.map(({ name }) => name).sort());
+  });
+
+  it('is recorded for every flow of the examples', async () => {
+    const examples = ['acme', 'hello'].map((name) => file(`../../examples/${name}/flows/index.ts`));
+    const flows = await Promise.all(
+      examples.map(
+        async (path) => flowRegistry((await import(path)) as Record<string, unknown>).flows,
+      ),
+    );
+    const played = new Set(scenarios.map(({ flow }) => flow));
+    const missing = flows.flat().filter(({ name }) => !played.has(name));
+    assert.deepEqual(missing, []);
   });
 
   it('is found out to be broken when its flow has one more operation', async function () {

@@ -234,6 +234,14 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'hello',
+    flow: 'hello',
+    play: async (stage) => {
+      await stage.sendData({ name: 'Ada' });
+      await stage.settled();
+    },
+  },
+  {
     name: 'acme-access-request',
     flow: 'accessRequest',
     play: async (stage) => {
@@ -625,6 +633,40 @@ export const scenarios: readonly Scenario[] = [
       await stage.decide({ action: 'approve', actor: 'ana' });
       await stage.continued(() => stage.signal(30));
       await stage.decideNext({ action: 'reject', actor: 'bo' });
+      await stage.settled();
+    },
+  },
+  // Settled by what came last: the journal is told when the history has it (in-history.ts).
+  {
+    name: 'debounce-flushed-in-history',
+    flow: 'patient',
+    play: async (stage) => {
+      await stage.send(2);
+      await stage.collected(2);
+      await stage.decide({ action: 'flush' });
+      await stage.settled();
+    },
+  },
+  {
+    name: 'quorum-reached-in-history',
+    flow: 'counts',
+    play: async (stage) => {
+      await stage.send(1);
+      await stage.waiting(1);
+      await stage.send(3);
+      await stage.waiting(4);
+      await stage.decide({ action: 'flush' });
+      await stage.settled();
+    },
+  },
+  {
+    name: 'approval-approved-in-history',
+    flow: 'asksApprovers',
+    play: async (stage) => {
+      await stage.send(1);
+      await stage.parked();
+      await stage.decide({ action: 'approve', actor: 'ana' });
+      await stage.decide({ action: 'approve', actor: 'bo' });
       await stage.settled();
     },
   },

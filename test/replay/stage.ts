@@ -34,6 +34,7 @@ export interface Stage {
 const TYPES: Readonly<Record<string, string>> = {
   accessRequest: 'access.requested',
   dealDigest: 'deal.stage_changed',
+  hello: 'user.created',
   invoiceDealUpdate: 'invoice.paid',
   invoiceLedger: 'invoice.paid',
   invoiceReceipt: 'invoice.paid',
