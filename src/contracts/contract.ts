@@ -1,41 +1,96 @@
 import type { z } from 'zod';
-import type { Contract, ContractProblem, ContractVerdict } from '../model/contract.ts';
+import type {
+  Contract,
+  ContractProblem,
+  ContractVerdict,
+  ContractVersion,
+  VersionDeprecation,
+} from '../model/contract.ts';
 import { messageOf } from '../model/error.ts';
 import type { Json } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import { textProblem } from '../model/run.ts';
-import type { VersionedDefinition } from './definition.ts';
+import { isoInstant } from './dates.ts';
+import type { DeprecatedVersion, VersionedDefinition } from './definition.ts';
+import { jsonSchemaOf } from './json-schema.ts';
+import { piiPaths } from './pii.ts';
 import { readableProblem, zodProblems } from './problems.ts';
 
-type Upcasted =
-  | { readonly ok: true; readonly data: Json }
-  | { readonly ok: false; readonly problems: readonly ContractProblem[] };
+type Definition = VersionedDefinition<z.ZodType>;
+type Refused = Extract<ContractVerdict<unknown>, { ok: false }>;
 
 /** The contract of one definition that keeps the rules. Its check returns problems and never throws. */
-export function makeContract(type: string, definition: VersionedDefinition<z.ZodType>): Contract {
+export function makeContract(type: string, definition: Definition): Contract {
   return {
     type,
     version: definition.version,
-    check(data, version) {
-      const upcasted = upcast(definition, data, version);
-      return upcasted.ok ? checkCurrent(definition, upcasted.data) : upcasted;
-    },
+    unversioned: definition.unversioned ?? definition.version,
+    versions: versionsOf(definition),
+    ...(definition.example === undefined ? {} : { example: definition.example as Json }),
+    check: (data, version) =>
+      version === definition.version
+        ? checkCurrent(definition, data)
+        : checkOld(definition, data, version),
   };
 }
 
-function upcast(definition: VersionedDefinition<z.ZodType>, data: Json, version: number): Upcasted {
-  const { version: current, upcast: steps = {} } = definition;
-  if (version === current) return { ok: true, data };
-  if (!Number.isSafeInteger(version) || version > current || !Object.hasOwn(steps, version)) {
-    return broken(`version ${version} is not known; the current one is ${current}`);
-  }
+function versionsOf({ version, data, upcast = {}, versions = {}, deprecated = {} }: Definition) {
+  const schemas: Readonly<Record<number, z.ZodType>> = { ...versions, [version]: data };
+  // Keys that are whole numbers come in their order.
+  const taken = [...Object.keys(upcast).map(Number), version];
+  return taken.map((each): ContractVersion => {
+    const [schema, ending] = [schemas[each], deprecated[each]];
+    return {
+      version: each,
+      schema: schema && jsonSchemaOf(schema),
+      pii: schema === undefined ? [] : piiPaths(schema),
+      ...(ending && { deprecation: deprecationOf(ending) }),
+    };
+  });
+}
+
+const deprecationOf = (ending: DeprecatedVersion): VersionDeprecation => ({
+  since: isoText(ending.since),
+  sunset: isoText(ending.sunset),
+  ...(ending.link === undefined ? {} : { link: ending.link }),
+  refuseAfterSunset: ending.refuseAfterSunset === true,
+});
+
+/** The rules of a definition hold that it is a date. */
+const isoText = (date: string): string => new Date(isoInstant(date) ?? Number.NaN).toISOString();
+
+/**
+ * Data that satisfies its version's own schema is the sender's part done: what an upcast makes of it
+ * is ours. Without such a schema only the result shows whether the data was any good.
+ */
+function checkOld(definition: Definition, data: Json, version: number): ContractVerdict<unknown> {
+  const { upcast = {}, versions = {} } = definition;
+  if (!Object.hasOwn(upcast, version)) return notTaken(definition, version);
+  const own = versions[version];
+  const violation = own && checkShape(own, data);
+  if (violation !== undefined) return violation;
+  const upcasted = upcastToCurrent(definition, data, version);
+  if (!upcasted.ok) return upcasted;
+  const verdict = checkCurrent(definition, upcasted.data);
+  if (verdict.ok || own === undefined) return verdict;
+  return { ...verdict, code: 'upcast_failed' };
+}
+
+function upcastToCurrent(
+  { version: current, upcast = {} }: Definition,
+  data: Json,
+  version: number,
+): { readonly ok: true; readonly data: Json } | Refused {
   // A copy, because an upcast may write to what it is given and a refused event is kept as it came.
   let old: unknown = structuredClone(data);
   for (let from = version; from < current; from += 1) {
     try {
-      old = asJson(steps[from]?.(old as never));
+      old = asJson(upcast[from]?.(old as never));
     } catch (error) {
-      return broken(`the upcast from version ${from} failed: ${messageOf(error)}`);
+      return refused(
+        'upcast_failed',
+        `the upcast from version ${from} failed: ${messageOf(error)}`,
+      );
     }
   }
   return { ok: true, data: old as Json };
@@ -49,24 +104,23 @@ function asJson(value: unknown): Json {
   return JSON.parse(text) as Json;
 }
 
-function checkCurrent(
-  definition: VersionedDefinition<z.ZodType>,
-  data: Json,
-): ContractVerdict<unknown> {
+function checkCurrent(definition: Definition, data: Json): ContractVerdict<unknown> {
+  // The schema's rules hold that it changes nothing: the data as it came has the unknown fields too.
+  return checkShape(definition.data, data) ?? withSubject(definition, data);
+}
+
+function checkShape(schema: z.ZodType, data: Json): Refused | undefined {
   try {
-    const parsed = definition.data.safeParse(data);
-    if (!parsed.success) return { ok: false, problems: zodProblems(parsed.error.issues) };
+    const parsed = schema.safeParse(data);
+    if (parsed.success) return undefined;
+    const problems = zodProblems(parsed.error.issues);
+    return { ok: false, code: 'contract_violation', problems };
   } catch (error) {
     return broken(`the schema could not be applied: ${messageOf(error)}`);
   }
-  // The schema's rules hold that it changes nothing: the data as it came has the unknown fields too.
-  return withSubject(definition, data);
 }
 
-function withSubject(
-  definition: VersionedDefinition<z.ZodType>,
-  data: Json,
-): ContractVerdict<unknown> {
+function withSubject(definition: Definition, data: Json): ContractVerdict<unknown> {
   if (definition.subject === undefined) return { ok: true, data };
   let subject: unknown;
   try {
@@ -84,8 +138,16 @@ function withSubject(
     : broken(`the subject that it gives ${problem}`);
 }
 
+function notTaken({ version: current, upcast = {} }: Definition, version: number): Refused {
+  const first = Math.min(current, ...Object.keys(upcast).map(Number));
+  const taken = first === current ? `version ${current} is` : `versions ${first} to ${current} are`;
+  return refused('unknown_version', `version ${version} is not known; ${taken} taken`);
+}
+
 /** What concerns the data as a whole has the empty path. */
-const broken = (message: string): Extract<Upcasted, { ok: false }> => ({
-  ok: false,
-  problems: [readableProblem({ path: '', message })],
-});
+const refused = (code: Refused['code'], message: string): Refused => {
+  const problem: ContractProblem = readableProblem({ path: '', message });
+  return { ok: false, code, problems: [problem] };
+};
+
+const broken = (message: string): Refused => refused('contract_violation', message);

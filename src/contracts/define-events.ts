@@ -2,17 +2,18 @@ import type { z } from 'zod';
 import type { Contract, EventCatalogue } from '../model/contract.ts';
 import { TidegateError } from '../model/error.ts';
 import { makeContract } from './contract.ts';
-import type {
-  ContractsOf,
-  DefinitionRules,
-  EventDefinitions,
-  VersionedDefinition,
+import {
+  type ContractsOf,
+  type DefinitionRules,
+  type EventDefinitions,
+  isSchema,
+  type VersionedDefinition,
 } from './definition.ts';
 import { checkDefinition } from './definition-rules.ts';
 
 /**
  * What can happen: each event type with the schema of its data. A bare schema is version 1; from
- * version 2 on, `{ version, data, subject?, upcast? }`. Fields that a schema does not name are kept,
+ * version 2 on, `{ version, data, subject?, upcast?, versions?, deprecated?, example? }`. Fields that a schema does not name are kept,
  * at every depth, unless the schema is a `z.strictObject`.
  *
  * A schema must not transform its data (`transform`, `coerce`, `default`, `catch`, `trim` …) and its
@@ -43,6 +44,7 @@ export function defineEvents<const Schemas extends Readonly<Record<string, z.Zod
     if (found.length > 0 || versioned === undefined) problems.push(...found);
     else contracts.push([type, makeContract(type, versioned)]);
   }
+  problems.push(...contracts.flatMap(([type, contract]) => exampleProblems(type, contract)));
   if (problems.length > 0) {
     throw new TidegateError('contract_invalid', `events.ts: ${problems.join('; ')}`, {
       details: { problems },
@@ -52,6 +54,16 @@ export function defineEvents<const Schemas extends Readonly<Record<string, z.Zod
   return { contracts: Object.fromEntries(contracts) as unknown as ContractsOf<Schemas> };
 }
 
+function exampleProblems(type: string, { example, version, check }: Contract): readonly string[] {
+  if (example === undefined) return [];
+  const verdict = check(example, version);
+  return verdict.ok
+    ? []
+    : verdict.problems.map(
+        ({ path, message }) => `"${type}" has an example that it refuses: ${path} ${message}`,
+      );
+}
+
 function toVersioned(definition: unknown): VersionedDefinition<z.ZodType> | undefined {
   if (isSchema(definition)) return { version: 1, data: definition };
   if (typeof definition !== 'object' || definition === null) return undefined;
@@ -59,6 +71,3 @@ function toVersioned(definition: unknown): VersionedDefinition<z.ZodType> | unde
     ? (definition as VersionedDefinition<z.ZodType>)
     : undefined;
 }
-
-const isSchema = (value: unknown): value is z.ZodType =>
-  typeof value === 'object' && value !== null && '_zod' in value;

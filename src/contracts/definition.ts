@@ -18,7 +18,37 @@ export interface VersionedDefinition<Schema extends z.ZodType> {
    * Versions that are missing are refused. Pure. @default none: only the current version is taken
    */
   readonly upcast?: Readonly<Record<number, (old: OldData) => unknown>>;
+  /**
+   * What data of old versions looks like: `{ 1: z.object({ … }) }`. It is held against its own schema
+   * before the upcasts, so that what goes wrong in them is known to be ours. Each needs an upcast.
+   * @default none: what comes goes into the upcast, and only the result is checked
+   */
+  readonly versions?: Readonly<Record<number, z.ZodType>>;
+  /**
+   * The version of events whose sender names none with `schemaversion`: the one such senders were
+   * written for. What flows emit and sources map is of the current one. @default the current version
+   */
+  readonly unversioned?: number;
+  /** Versions that senders are to leave. @default none */
+  readonly deprecated?: Readonly<Record<number, DeprecatedVersion>>;
+  /** Data of the current version, for people to look at. It must satisfy the schema. */
+  readonly example?: NoInfer<z.output<Schema>>;
 }
+
+/** When a version ends. Dates are ISO 8601; one without a time is midnight in UTC. */
+export interface DeprecatedVersion {
+  /** From when on it is deprecated. Its senders are told at once, also before that day. */
+  readonly since: string;
+  /** From when on it may be refused; not before `since`. */
+  readonly sunset: string;
+  /** Where a sender reads what to do: an absolute URL. */
+  readonly link?: string;
+  /** Whether it is refused after its sunset. @default false: it is still taken */
+  readonly refuseAfterSunset?: boolean;
+}
+
+export const isSchema = (value: unknown): value is z.ZodType =>
+  typeof value === 'object' && value !== null && '_zod' in value;
 
 /** A bare schema is version 1. */
 export type EventDefinition<Schema extends z.ZodType> = Schema | VersionedDefinition<Schema>;

@@ -8,11 +8,19 @@ export type {
   Contract,
   ContractProblem,
   ContractVerdict,
+  ContractVersion,
   EventCatalogue,
   EventTypesOf,
+  JsonSchema,
+  VersionDeprecation,
 } from '../model/contract.ts';
 export { defineEvents } from './define-events.ts';
-export type { EventDefinition, OldData, VersionedDefinition } from './definition.ts';
+export type {
+  DeprecatedVersion,
+  EventDefinition,
+  OldData,
+  VersionedDefinition,
+} from './definition.ts';
 
 /** An event of one type of a catalogue: `EventOf<typeof events, 'order.placed'>`. */
 export type EventOf<Catalogue, Type extends keyof EventTypesOf<Catalogue> & string> = TidegateEvent<

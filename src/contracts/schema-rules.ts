@@ -37,17 +37,23 @@ const NOT_JSON_KINDS: ReadonlySet<string> = new Set([
   'void',
 ]);
 
+/** A part of a schema and where in the data it is, such as `lines[].sku`; empty for the schema itself. */
+export interface SchemaPart {
+  readonly schema: core.$ZodType;
+  readonly path: string;
+}
+
 /** Every part of a schema that changes data or is not JSON. */
 export function schemaProblems(schema: z.ZodType): readonly SchemaProblem[] {
   const problems: SchemaProblem[] = [];
   const seen = new Set<object>();
-  const waiting: { schema: core.$ZodType; path: string }[] = [{ schema, path: '' }];
+  const waiting: SchemaPart[] = [{ schema, path: '' }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (seen.has(next.schema)) continue;
     seen.add(next.schema);
     const message = ownProblem(next.schema);
     if (message !== undefined) problems.push({ path: next.path, message });
-    else waiting.push(...children(next.schema, next.path));
+    else waiting.push(...partsOf(next.schema, next.path));
   }
   return problems;
 }
@@ -72,10 +78,8 @@ function ownProblem(schema: core.$ZodType): string | undefined {
 const isJsonLiteral = (value: unknown): boolean =>
   value === null || ['string', 'number', 'boolean'].includes(typeof value);
 
-function children(
-  schema: core.$ZodType,
-  path: string,
-): readonly { schema: core.$ZodType; path: string }[] {
+/** What a schema is directly made of. */
+export function partsOf(schema: core.$ZodType, path: string): readonly SchemaPart[] {
   const { def } = (schema as core.$ZodTypes)._zod;
   switch (def.type) {
     case 'object':

@@ -37,6 +37,7 @@ export const ERROR_CODES = [
   'unknown_source',
   'signature_missing',
   'signature_invalid',
+  'keys_unavailable',
   'unauthorized',
   'source_mapping_failed',
   // Our own trouble: never the caller's fault.

@@ -20,12 +20,28 @@ export const LIMITS = {
   jsonDepthMax: 100,
   /** Problems named in one answer or rejection; beyond, their number. */
   problemsMax: 50,
+  /** Senders of old versions that are counted apart; beyond, together. */
+  oldSendersMax: 1_000,
   /** The longest `Prefer: wait`; a longer one is cut to it. */
   waitSecondsMax: 60,
   /** Requests that may wait for outcomes at a time; beyond, `Prefer: wait` is not honoured. */
   waitingRequestsMax: 200,
   /** Flows an event may pass through before it counts as a loop; `too_many_hops`. */
   hopsMax: 10,
+  /** Items of one signature header; `signature_invalid`. Each may cost a verification over the whole body. */
+  signaturesMax: 10,
+  /** Secrets of one source; `config_invalid`. Each costs a verification. */
+  sourceSecretsMax: 10,
+  /** A challenge that a source repeats when it is set up; a longer one is a delivery like any. */
+  challengeCharactersMax: 1_024,
+  /** A certificate or key set that is fetched to verify with; `keys_unavailable`. */
+  verificationKeysBytesMax: 131_072,
+  /** Certificates and key sets that one source keeps; the oldest makes room. */
+  verificationKeysKeptMax: 8,
+  /** Of these, fetched in one minute; beyond, `keys_unavailable`. */
+  verificationKeyFetchesMax: 10,
+  /** Refused deliveries of one source that the log names in one minute; beyond, counted. */
+  refusalLinesMax: 10,
   /** Events that the journal commits in one group; one larger call still goes alone. */
   appendGroupEventsMax: 500,
   /** Bytes of events that the journal commits in one group; one larger call still goes alone. */

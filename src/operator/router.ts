@@ -8,6 +8,7 @@ import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Logger } from '../telemetry.ts';
 import { type ListedConnector, listConnectors } from './connectors.ts';
+import { type ListedContracts, listContracts } from './contracts.ts';
 import { listDeadLetters } from './dead-letters.ts';
 import { decideRun } from './decisions.ts';
 import { listEvents, showEvent } from './events.ts';
@@ -22,6 +23,8 @@ export interface OperatorOptions extends TemporalWeb {
   readonly journal: Journal;
   readonly flows: FlowRegistry;
   readonly connectors: readonly ListedConnector[];
+  /** @default no contracts are listed */
+  readonly contracts?: ListedContracts;
   readonly runs: RunOperations;
   /** What every request must carry as bearer token; absent, none is asked for. */
   readonly token?: string;
@@ -41,6 +44,7 @@ export function operatorRouter(options: OperatorOptions): Router {
   get(router, '/trace/:correlationId', showTrace(journal, options));
   get(router, '/flows', listFlows(flows));
   get(router, '/connectors', listConnectors(connectors));
+  get(router, '/contracts', listContracts(options.contracts));
   get(router, '/runs', listRuns(journal, options));
   get(router, '/runs/:run', showRun(journal, runs, options));
   post(router, '/runs/:run/decisions', decideRun(journal, runs));
