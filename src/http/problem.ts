@@ -38,6 +38,8 @@ const STATUS_OF: Partial<Readonly<Record<ErrorCode, number>>> = {
   invalid_event: 422,
   unknown_type: 422,
   contract_violation: 422,
+  unknown_version: 422,
+  version_retired: 422,
   invalid_key: 422,
   filter_failed: 422,
   too_many_hops: 422,
@@ -46,6 +48,7 @@ const STATUS_OF: Partial<Readonly<Record<ErrorCode, number>>> = {
   journal_unavailable: 503,
   temporal_unavailable: 503,
   backlog_full: 503,
+  keys_unavailable: 503,
   not_ready: 503,
   // A source without its secret, found when it is used.
   config_invalid: 503,

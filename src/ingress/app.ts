@@ -3,15 +3,19 @@ import { bearerToken } from '../http/bearer.ts';
 import { loopbackHostsOnly } from '../http/loopback.ts';
 import { problemOf, sendProblem } from '../http/problem.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { Contract, EventCatalogue } from '../model/contract.ts';
+import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import { messageOf, TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Logger } from '../telemetry.ts';
+import { deprecationHeaders, deprecationsOf, deprecationWarning } from './deprecation.ts';
 import type { AppendedDelivery, EventResult, IngressContext, Intake } from './exchange.ts';
 import { healthz, type ReadinessChecks, readyz } from './health.ts';
 import { ingest, resultsOf, takeCloudEvents, takePlainEvent, takeWebhook } from './pipeline.ts';
-import { type BoundSource, secretVariable } from './source.ts';
+import { countRefusals, type Refusals, type RefusedDelivery } from './refusals.ts';
+import type { BoundSource, HandshakeAnswer } from './source.ts';
+import { secretVariable } from './source-secrets.ts';
+import { sendHandshake } from './stages/answer-setup.ts';
 import type { Committed } from './stages/commit.ts';
 import { preferredWait, waitForOutcomes } from './stages/wait-for-outcomes.ts';
 
@@ -33,6 +37,12 @@ export interface IngressOptions {
   /** What `/readyz` asks beside the journal. */
   readonly checks?: ReadinessChecks;
   readonly now?: () => Date;
+  /** Where webhooks reach us, without a slash at its end: some providers sign the address. */
+  readonly publicUrl?: string;
+  /** Counts the deliveries that sources refuse. @default a counter that nobody reads */
+  readonly refusals?: Refusals;
+  /** Told of events in an old version of their contract. @default nobody counts them */
+  readonly oldSenders?: OldSenders;
 }
 
 /**
@@ -43,8 +53,13 @@ export interface IngressOptions {
 export function createIngressApp(options: IngressOptions): Express {
   const { journal, logger, sources = [], token } = options;
   if (token === '') throw new TidegateError('config_invalid', 'TIDEGATE_TOKEN is empty.');
-  for (const { name } of sources.filter(({ secrets }) => secrets.length === 0)) {
-    logger.warn({ source: name }, `takes no webhooks until ${secretVariable(name)} is set`);
+  for (const { name, verify, secrets } of sources) {
+    if (verify.needsSecret && secrets.length === 0) {
+      logger.warn({ source: name }, `takes no webhooks until ${secretVariable(name)} is set`);
+    }
+    if (verify.needsUrl && options.publicUrl === undefined) {
+      logger.warn({ source: name }, 'takes no webhooks until TIDEGATE_PUBLIC_URL is set');
+    }
   }
   const context: IngressContext = {
     journal,
@@ -59,6 +74,7 @@ export function createIngressApp(options: IngressOptions): Express {
       }
     },
     now: options.now ?? (() => new Date()),
+    ...(options.oldSenders && { oldSenders: options.oldSenders }),
   };
   const app = express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
   const guard = eventsGuard(options);
@@ -66,9 +82,23 @@ export function createIngressApp(options: IngressOptions): Express {
 
   app.route('/events').post(guard, answer(takeCloudEvents)).all(only('POST'));
   app.route('/events/:type').post(guard, answer(takePlainEvent)).all(only('POST'));
+  const refusals = options.refusals ?? countRefusals();
+  const hooks = answer((request) =>
+    takeWebhook(request, {
+      sources,
+      publicUrl: options.publicUrl,
+      now: context.now,
+      onRefused: refusalLog(refusals, logger, context.now),
+    }),
+  );
   app
     .route('/hooks/:source')
-    .post(answer((request) => takeWebhook(request, sources)))
+    .post(hooks)
+    .get((request, response, next) =>
+      sources.some(({ name, setup }) => name === request.params.source && setup !== undefined)
+        ? hooks(request, response, next)
+        : next(),
+    )
     .all(only('POST'));
   app.route('/healthz').get(healthz).all(only('GET, HEAD'));
   app
@@ -120,14 +150,33 @@ function answering(context: IngressContext, logger: Logger) {
     }
   }
 
-  return (take: (request: Request) => Promise<Intake>): RequestHandler =>
+  return (take: (request: Request) => Promise<Intake | HandshakeAnswer>): RequestHandler =>
     async (request, response) => {
-      const committed = await ingest(await take(request), context);
+      const intake = await take(request);
+      if (!('candidates' in intake)) return sendHandshake(response, intake);
+      const deprecations = deprecationsOf(intake, context.catalogue);
+      response.set(deprecationHeaders(deprecations));
+      const committed = await ingest(intake, context);
       logger.debug({ route: request.route.path, ...counts(committed) }, 'took events');
-      const results = await outcomes(committed, request, response);
-      response.status(202).set('Cache-Control', 'no-store').json({ results });
+      const told = await outcomes(committed, request, response);
+      const results = told.map((result, index) => {
+        const deprecation = deprecations[index];
+        return deprecation ? { ...result, warning: deprecationWarning(deprecation) } : result;
+      });
+      const { acknowledge = 202 } = intake;
+      response.status(acknowledge).set('Cache-Control', 'no-store');
+      if (acknowledge === 202) response.json({ results });
+      else response.end();
     };
 }
+
+/** A line for a refused delivery, with nothing in it that came from the sender. */
+const refusalLog =
+  (refusals: Refusals, logger: Logger, now: () => Date) =>
+  (refusal: RefusedDelivery): void => {
+    const line = refusals.note(refusal, now().getTime());
+    if (line !== undefined) logger.warn({ ...refusal, ...line }, 'refused a delivery');
+  };
 
 /** How many events had each status: what may be logged of a request. */
 function counts(committed: readonly Committed[]): Readonly<Record<string, number>> {

@@ -48,6 +48,7 @@ function candidate({ event: { data, ...attributes } }: EmitInput, id: string): C
     attributes: { ...attributes, specversion: '1.0', id },
     data: json,
     requestBytes: utf8Bytes(JSON.stringify(json)),
+    isOurs: true,
   };
 }
 

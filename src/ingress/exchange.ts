@@ -9,7 +9,7 @@ import type {
   NumberedDelivery,
   Rejection,
 } from '../journal/journal.ts';
-import type { Contract, ContractProblem, EventCatalogue } from '../model/contract.ts';
+import type { Contract, ContractProblem, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { ErrorCode } from '../model/error.ts';
 import type { EventStatus, Json, TidegateEvent } from '../model/event.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
@@ -21,6 +21,8 @@ export interface IngressContext {
   readonly flows: FlowRegistry;
   readonly onAppended: (appended: readonly AppendedDelivery[]) => void;
   readonly now: () => Date;
+  /** Told of events in an old version. @default nobody counts them */
+  readonly oldSenders?: OldSenders;
 }
 
 /** A delivery that has just been committed, with its event: what a dispatcher can send at once. */
@@ -37,6 +39,8 @@ export interface Candidate {
   readonly data: Json;
   /** The size of the request that brought it: its data is not larger by much. */
   readonly requestBytes: number;
+  /** Made by code of this project, a flow or a source's mapping, and not by a sender. */
+  readonly isOurs?: true;
   /** What was wrong with it before it had attributes. */
   readonly problems?: readonly ContractProblem[];
 }
@@ -46,6 +50,8 @@ export interface Intake {
   /** Of one event the sender is told with a status what is wrong; of several, with results. */
   readonly answersFor: 'one event' | 'several events';
   readonly candidates: readonly (Candidate | Decision)[];
+  /** The answer to events that are durable; 200 and 204 have no body. @default 202, with the results */
+  readonly acknowledge?: 200 | 202 | 204;
 }
 
 /** An event that no stage has decided about yet. */
@@ -79,6 +85,8 @@ export interface EventResult {
   readonly reason?: string;
   readonly correlationId: string;
   readonly deliveries: readonly DeliveryResult[];
+  /** What its sender is to do before long, such as leaving a deprecated version. */
+  readonly warning?: string;
   /** What is wrong with a rejected event, part by part. */
   readonly errors?: readonly ContractProblem[];
 }

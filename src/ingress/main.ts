@@ -5,12 +5,13 @@ import type { AddressInfo } from 'node:net';
 import { Client, type Connection } from '@temporalio/client';
 import { approvalRouter } from '../approvals/router.ts';
 import type { Config } from '../config.ts';
+import { countOldSenders } from '../contracts/old-senders.ts';
 import { temporalDeliver } from '../dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../dispatch/dispatcher.ts';
 import { pressureMeter } from '../dispatch/pace.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
 import type { Journal } from '../journal/journal.ts';
-import type { Contract, EventCatalogue } from '../model/contract.ts';
+import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import { TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import type { ListedConnector } from '../operator/connectors.ts';
@@ -68,15 +69,18 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       lanes = held;
     },
   });
+  const oldSenders = countOldSenders();
   const app = createIngressApp({
     ...options,
+    oldSenders,
     journal: { ...journal, append: (entries) => meter.awaiting(journal.append(entries)) },
     ...(config.token === undefined ? {} : { token: config.token }),
     host: config.host,
+    ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
     onAppended: dispatcher.offer,
     checks: { journal: () => journal.ping(), temporal: () => pingTemporal(connection) },
     routers: [
-      { path: '/api/v1', router: operator(options, client) },
+      { path: '/api/v1', router: operator(options, client, oldSenders) },
       { path: '/approvals', router: approvals(options, client) },
     ],
   });
@@ -98,12 +102,13 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   };
 }
 
-function operator(options: IngressOptions, client: Client) {
+function operator(options: IngressOptions, client: Client, oldSenders: OldSenders) {
   const { journal, flows, connectors, config, temporal, temporalUiUrl, logger } = options;
   return operatorRouter({
     journal,
     flows,
     connectors,
+    contracts: { catalogue: options.catalogue, oldSenders },
     logger,
     runs: temporalRunOperations(client),
     namespace: temporal.namespace,

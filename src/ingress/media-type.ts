@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { TidegateError } from '../model/error.ts';
 
 /** What a content type says the body is. */
-export type MediaKind = 'structured' | 'batch' | 'json' | 'form' | 'none';
+export type MediaKind = 'structured' | 'batch' | 'json' | 'form' | 'text' | 'none';
 
 /**
  * The kind of a request's body, when the route takes it.
@@ -30,6 +30,7 @@ function kindOf(essence: string): MediaKind | undefined {
   if (essence === 'application/cloudevents+json') return 'structured';
   if (essence === 'application/cloudevents-batch+json') return 'batch';
   if (essence === 'application/x-www-form-urlencoded') return 'form';
+  if (essence === 'text/plain') return 'text';
   return isJsonType(essence) ? 'json' : undefined;
 }
 

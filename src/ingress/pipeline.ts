@@ -3,10 +3,13 @@
  * refuses the request throws a TidegateError with its code.
  */
 import type { Request } from 'express';
+import { TidegateError } from '../model/error.ts';
 import type { Decision, EventResult, EventStage, IngressContext, Intake } from './exchange.ts';
 import { mediaKind } from './media-type.ts';
-import type { BoundSource } from './source.ts';
+import type { RefusedDelivery } from './refusals.ts';
+import type { BoundSource, HandshakeAnswer } from './source.ts';
 import { answerOne } from './stages/answer-one.ts';
+import { answerSetup } from './stages/answer-setup.ts';
 import { checkContract } from './stages/check-contract.ts';
 import { type Committed, commit } from './stages/commit.ts';
 import {
@@ -15,12 +18,12 @@ import {
   decodeCloudEvents,
 } from './stages/decode-cloudevents.ts';
 import { decodePlain, PLAIN_ADVICE, PLAIN_KINDS } from './stages/decode-plain.ts';
-import { mapWebhook, WEBHOOK_ADVICE, webhookKinds } from './stages/map-webhook.ts';
+import { mapWebhook, sourceDelivery, WEBHOOK_ADVICE, webhookKinds } from './stages/map-webhook.ts';
 import { readBody } from './stages/read-body.ts';
 import { readEnvelope } from './stages/read-envelope.ts';
 import { routeToFlows } from './stages/route-to-flows.ts';
 import { stopLoops } from './stages/stop-loops.ts';
-import { findSource, verifySignature } from './stages/verify-signature.ts';
+import { findSource, signedRequest, verifySignature } from './stages/verify-signature.ts';
 
 /** `POST /events` */
 export async function takeCloudEvents(request: Request): Promise<Intake> {
@@ -37,16 +40,46 @@ export async function takePlainEvent(request: Request): Promise<Intake> {
   return decodePlain({ headers, type: String(params.type), source: query.source }, body);
 }
 
-/** `POST /hooks/:source` */
+/** What `POST /hooks/:source` needs to know. */
+export interface WebhookContext {
+  readonly sources: readonly BoundSource[];
+  readonly publicUrl: string | undefined;
+  readonly now: () => Date;
+  readonly onRefused: (refusal: RefusedDelivery) => void;
+}
+
+/** `POST /hooks/:source`, and `GET` for a source with a `setup` */
 export async function takeWebhook(
   request: Request,
-  sources: readonly BoundSource[],
-): Promise<Intake> {
-  const source = findSource(sources, String(request.params.source));
-  const kind = mediaKind(request.headers, webhookKinds(source), WEBHOOK_ADVICE);
-  const body = await readBody(request);
-  verifySignature(source, request.headers, body);
-  return mapWebhook({ source, headers: request.headers, kind, body });
+  context: WebhookContext,
+): Promise<Intake | HandshakeAnswer> {
+  const source = findSource(context.sources, String(request.params.source));
+  let bytes = Number(request.headers['content-length'] ?? 0);
+  try {
+    const body = await readBody(request);
+    bytes = body.length;
+    const setup = answerSetup(source, request, body);
+    if (setup !== undefined) return setup;
+    const kind = mediaKind(request.headers, webhookKinds(source), WEBHOOK_ADVICE);
+    const signed = signedRequest(request, { body, publicUrl: context.publicUrl });
+    const { secret, ...identity } = await verifySignature(source, signed, context.now().getTime());
+    const webhook = { source, headers: request.headers, kind, body, ...identity };
+    const delivery = sourceDelivery(webhook);
+    const answer = await source.handshake?.(delivery, secret);
+    if (answer !== undefined) return answer;
+    return { ...mapWebhook(delivery, webhook), acknowledge: source.acknowledge ?? 202 };
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) context.onRefused({ source: source.name, cause: refusal, bytes });
+    throw error;
+  }
+}
+
+/** Why a delivery is refused, for the log and metrics; undefined for a failure that is no refusal. */
+function refusalOf(error: unknown): RefusedDelivery['cause'] | undefined {
+  if (!TidegateError.is(error)) return undefined;
+  const { cause } = error.details as { readonly cause?: RefusedDelivery['cause'] };
+  return cause ?? error.code;
 }
 
 /** What happens to each event of each route. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { TidegateError } from '../model/error.ts';
 import type { Json } from '../model/event.ts';
+import { readSecrets, type SourceSecret, secretVariable } from './source-secrets.ts';
 import type { Verifier } from './verifiers/verifier.ts';
 
 /** A verified delivery of a provider, as a mapping sees it. */
@@ -9,8 +10,10 @@ export interface SourceDelivery {
   readonly payload: Json;
   /** Lower-case names. Most providers do not sign them: never take an identity from one. */
   readonly headers: IncomingHttpHeaders;
-  /** SHA-256 of the signed bytes in hex: an identity that nobody can change. */
+  /** SHA-256 of the body's bytes in hex: an identity that nobody can change where the whole body is signed. */
   readonly bodyHash: string;
+  /** What the scheme signs as the delivery's identity, such as `webhook-id`; absent where it signs none. */
+  readonly signedId?: string;
 }
 
 /** A business event as a mapping gives it; the ingress fills in the rest of the envelope. */
@@ -19,7 +22,7 @@ export interface SourceEvent {
   readonly data: Json;
   /**
    * What makes a delivery that comes again the same event. It must come from signed content.
-   * @default the hash of the signed body, with the event's place in it when there are several
+   * @default `signedId`, else `bodyHash`; with the event's place in it when there are several
    */
   readonly id?: string;
   readonly subject?: string;
@@ -35,13 +38,53 @@ export interface SourceEvent {
 /** Events that a delivery stands for; none when it only tests the connection; or why it stands for none. */
 export type Mapped = readonly SourceEvent[] | { readonly ignored: string };
 
+/** What a provider wants to hear when it asks who listens. Text is sent as text/plain and never as HTML. */
+export interface HandshakeAnswer {
+  readonly status: 200 | 204;
+  readonly json?: Json;
+  readonly text?: string;
+}
+
+/** A request that nobody has verified. */
+export interface SetupRequest {
+  readonly method: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Uint8Array;
+}
+
 export interface Source {
   /** The path `/hooks/<name>` and the `source` of its events: lower case, digits and dashes. */
   readonly name: string;
   /** Whether a delivery comes from who it says, over the bytes as they came. */
   readonly verify: Verifier;
-  /** The field of a form-encoded body that holds the JSON. @default none: JSON bodies only */
+  /**
+   * Says that you know: this scheme does not sign the body, so whoever sees one request can send another
+   * body with it. Such a verifier is refused without it. @default false
+   */
+  readonly bodyUnprotected?: boolean;
+  /**
+   * What bodies come as: JSON, JSON that is sent as text/plain (AWS SNS), or a form. A form's payload is
+   * an object of its fields, a repeated one as an array. @default ['json'], with `formField` also 'form'
+   */
+  readonly bodies?: readonly ('json' | 'text' | 'form')[];
+  /** The field of a form-encoded body that holds the JSON. @default none */
   readonly formField?: string;
+  /**
+   * Answers the deliveries by which a provider asks who listens. It gets verified deliveries only, and
+   * the secret that verified them; undefined is an event like any.
+   */
+  readonly handshake?: (
+    delivery: SourceDelivery,
+    secret: string,
+  ) => HandshakeAnswer | undefined | Promise<HandshakeAnswer | undefined>;
+  /**
+   * Answers what a provider sends unsigned by design when it is set up, also by GET. Anybody can send it:
+   * repeat at most a challenge, change nothing. undefined is a delivery like any.
+   */
+  readonly setup?: (request: SetupRequest) => HandshakeAnswer | undefined;
+  /** The status for accepted deliveries; 200 and 204 have no body. @default 202, with the results */
+  readonly acknowledge?: 200 | 202 | 204;
   /**
    * From a provider's payload to business events. Synchronous and pure; a throw keeps the delivery as
    * a dead letter (`source_mapping_failed`).
@@ -51,13 +94,14 @@ export interface Source {
 
 /** A source with its secrets; with none it refuses every delivery with 503 `config_invalid`. */
 export interface BoundSource extends Source {
-  readonly secrets: readonly string[];
+  readonly secrets: readonly SourceSecret[];
 }
 
 /**
  * How a provider's webhooks reach us.
  *
- * @throws TidegateError `source_invalid` for a name that cannot be a path.
+ * @throws TidegateError `source_invalid` for a name that cannot be a path, or a verifier that leaves the
+ * body unprotected without `bodyUnprotected: true`.
  * @example
  * ```ts
  * export const billing = defineSource({
@@ -74,39 +118,49 @@ export function defineSource(source: Source): Source {
       `the source name ${JSON.stringify(source.name)} must be lower-case letters, digits and dashes: it is part of a path.`,
     );
   }
+  if (source.verify.protects === 'nothing' && source.bodyUnprotected !== true) {
+    throw new TidegateError(
+      'source_invalid',
+      `the source ${source.name} uses ${source.verify.scheme}, which does not sign the body: whoever sees one request can send another body with it. Use a signature, or say bodyUnprotected: true.`,
+    );
+  }
   return source;
 }
 
-/** The variable that holds a source's secret: `TIDEGATE_SOURCE_GITHUB_SECRET`. */
-export const secretVariable = (name: string): string =>
-  `TIDEGATE_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_SECRET`;
-
 /**
- * Sources with their secrets from the environment, several separated by commas while one rotates. A
- * source without any is bound all the same, so that the rest of a project runs, and refuses deliveries.
+ * Sources with their secrets from the environment, several separated by commas while one rotates, each
+ * with a validity where it has one (`<secret>@2026-11-21..2026-12-01`). A source without any is bound all
+ * the same, so that the rest of a project runs, and refuses deliveries.
  *
- * @throws TidegateError `config_invalid` for an empty secret between commas, `source_invalid` for two
- * sources that share a name or a variable.
+ * @throws TidegateError `config_invalid` for an empty secret between commas, one that the source's scheme
+ * cannot use, or one that two sources share; `source_invalid` for two sources that share a name or a variable.
  */
 export function bindSources(
   sources: readonly Source[],
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly BoundSource[] {
   const variables = new Set<string>();
+  const ownerOf = new Map<string, string>();
   return sources.map((source) => {
     const variable = secretVariable(source.name);
     if (variables.has(variable)) {
       throw new TidegateError('source_invalid', `two sources are named ${source.name}.`);
     }
     variables.add(variable);
-    const text = (environment[variable] ?? '').trim();
-    const secrets = text === '' ? [] : text.split(',').map((secret) => secret.trim());
-    if (secrets.includes('')) {
-      throw new TidegateError(
-        'config_invalid',
-        `${variable} has an empty secret: separate secrets by one comma, with none at the end.`,
-      );
+    const secrets = readSecrets(source.name, environment);
+    for (const { text } of secrets) {
+      const problem = source.verify.secretProblem(text) ?? sharedProblem(ownerOf.get(text), source);
+      if (problem !== undefined) {
+        throw new TidegateError('config_invalid', `${variable}: a secret ${problem}.`);
+      }
+      ownerOf.set(text, source.name);
     }
     return { ...source, secrets };
   });
 }
+
+/** No provider signs the path: what one source took, another with the same secret would take again as new. */
+const sharedProblem = (owner: string | undefined, { name }: Source): string | undefined =>
+  owner === undefined || owner === name
+    ? undefined
+    : `is that of the source ${owner} too, so a delivery to one could be repeated to the other: make one source of both, or use two secrets`;

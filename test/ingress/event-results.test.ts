@@ -33,9 +33,10 @@ describe('What becomes of an event', () => {
     assert.deepEqual(await ingress.journal.findEvents(undefined, 'violation'), []);
   });
 
-  it('answers a version that is not known as a broken contract', async () => {
+  it('answers a version that is not known with 422', async () => {
     const answer = await postEvent(ingress, { ...deal(), schemaversion: 9 });
-    assert.equal(answer.body.code, 'contract_violation');
+    assert.equal(answer.status, 422);
+    assert.equal(answer.body.code, 'unknown_version');
   });
 
   for (const type of ['thing.unheard_of', 'constructor', 'toString']) {

@@ -4,7 +4,7 @@ import { LIMITS } from '../../model/limits.ts';
 import { textProblem } from '../../model/run.ts';
 import { defineSource, type Mapped, type SourceDelivery, type SourceEvent } from '../source.ts';
 import { canonicalTime } from '../time.ts';
-import { hmacSignature } from '../verifiers/hmac-signature.ts';
+import { githubSignature } from '../verifiers/body-hmac.ts';
 import { IssuesPayload, PullRequestPayload, PushPayload } from './github-payloads.ts';
 
 /**
@@ -17,7 +17,7 @@ import { IssuesPayload, PullRequestPayload, PushPayload } from './github-payload
  */
 export const githubSource = defineSource({
   name: 'github',
-  verify: hmacSignature({ header: 'X-Hub-Signature-256', prefix: 'sha256=', encoding: 'hex' }),
+  verify: githubSignature(),
   formField: 'payload',
   toEvents(delivery) {
     const name = delivery.headers['x-github-event'];

@@ -11,6 +11,8 @@ const TOLD_WITH_STATUS: ReadonlyMap<ErrorCode, 'kept' | 'not kept'> = new Map([
   ['invalid_event', 'not kept'],
   ['event_too_large', 'not kept'],
   ['contract_violation', 'kept'],
+  ['unknown_version', 'kept'],
+  ['version_retired', 'kept'],
   ['invalid_key', 'kept'],
 ]);
 

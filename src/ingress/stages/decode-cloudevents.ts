@@ -35,6 +35,7 @@ export function decodeCloudEvents(
       return { answersFor: 'one event', candidates: [binary(parseJson(body), headers, body)] };
     case 'none':
     case 'form':
+    case 'text':
       if (body.length > 0) {
         throw new TidegateError('unsupported_media_type', CLOUDEVENTS_ADVICE);
       }

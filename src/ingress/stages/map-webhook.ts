@@ -9,10 +9,10 @@ import type { Candidate, Intake, Refusal } from '../exchange.ts';
 import { parseJson, parseJsonText } from '../json.ts';
 import type { MediaKind } from '../media-type.ts';
 import { sha256 } from '../refusal.ts';
-import type { BoundSource, Mapped, SourceEvent } from '../source.ts';
+import type { BoundSource, Mapped, SourceDelivery, SourceEvent } from '../source.ts';
 
-export const webhookKinds = (source: BoundSource): readonly MediaKind[] =>
-  source.formField === undefined ? ['json'] : ['json', 'form'];
+export const webhookKinds = ({ bodies, formField }: BoundSource): readonly MediaKind[] =>
+  bodies ?? (formField === undefined ? ['json'] : ['json', 'form']);
 export const WEBHOOK_ADVICE = 'This source takes application/json in UTF-8.';
 
 export interface WebhookDelivery {
@@ -21,34 +21,46 @@ export interface WebhookDelivery {
   readonly kind: MediaKind;
   /** Verified already. */
   readonly body: Uint8Array;
+  /** What the scheme signs as the delivery's identity. */
+  readonly signedId?: string;
 }
 
 /**
- * The events of a verified delivery. A delivery that cannot be mapped is kept as a dead letter.
+ * What a mapping or a handshake sees of a verified delivery.
  *
  * @throws TidegateError `malformed_json`.
  */
-export function mapWebhook(delivery: WebhookDelivery): Intake {
-  const { source, headers, body } = delivery;
-  const text = jsonTextOf(delivery);
-  const payload = text === undefined ? parseJson(body) : parseJsonText(text);
-  const bodyHash = sha256(body);
+export function sourceDelivery(delivery: WebhookDelivery): SourceDelivery {
+  const { headers, body, signedId } = delivery;
+  return {
+    payload: payloadOf(delivery),
+    headers,
+    bodyHash: sha256(body),
+    ...(signedId === undefined ? {} : { signedId }),
+  };
+}
+
+/** The events of a verified delivery. A delivery that cannot be mapped is kept as a dead letter. */
+export function mapWebhook(delivery: SourceDelivery, webhook: WebhookDelivery): Intake {
+  const { headers, payload } = delivery;
+  const { source, body } = webhook;
+  const identity = delivery.signedId ?? delivery.bodyHash;
   let mapped: Mapped;
   try {
-    mapped = source.toEvents({ payload, headers, bodyHash });
+    mapped = source.toEvents(delivery);
   } catch (error) {
-    const json = text ?? Buffer.from(body).toString('utf8');
-    return several([mappingFailed(source, bodyHash, json, error)]);
+    const json = jsonTextOf(webhook) ?? JSON.stringify(payload);
+    return several([mappingFailed(source, identity, json, error)]);
   }
   if ('ignored' in mapped) {
-    return several([{ kind: 'ignored', id: bodyHash, reason: mapped.ignored }]);
+    return several([{ kind: 'ignored', id: identity, reason: mapped.ignored }]);
   }
   const isOne = mapped.length === 1;
   return several(
     mapped.map((event, index) =>
       toCandidate(event, {
         source: source.name,
-        id: isOne ? bodyHash : `${bodyHash}.${index}`,
+        id: isOne ? identity : `${identity}.${index}`,
         requestBytes: body.length,
         traceparent: headers.traceparent,
       }),
@@ -61,11 +73,31 @@ const several = (candidates: Intake['candidates']): Intake => ({
   candidates,
 });
 
+function payloadOf(webhook: WebhookDelivery): Json {
+  if (webhook.kind !== 'form') return parseJson(webhook.body);
+  const text = jsonTextOf(webhook);
+  return text === undefined ? formFields(formOf(webhook.body)) : parseJsonText(text);
+}
+
+/** The text that a delivery has as JSON; undefined for a form whose fields are the payload. */
 function jsonTextOf({ source, kind, body }: WebhookDelivery): string | undefined {
-  if (kind !== 'form' || source.formField === undefined) return undefined;
-  const field = new URLSearchParams(Buffer.from(body).toString('utf8')).get(source.formField);
+  if (kind !== 'form') return Buffer.from(body).toString('utf8');
+  if (source.formField === undefined) return undefined;
+  const field = formOf(body).get(source.formField);
   if (field !== null) return field;
   throw new TidegateError('malformed_json', `The form has no field ${source.formField}.`);
+}
+
+const formOf = (body: Uint8Array): URLSearchParams =>
+  new URLSearchParams(Buffer.from(body).toString('utf8'));
+
+function formFields(form: URLSearchParams): Json {
+  return Object.fromEntries(
+    [...new Set(form.keys())].map((name) => {
+      const [value = '', ...others] = form.getAll(name);
+      return [name, others.length === 0 ? value : [value, ...others]];
+    }),
+  );
 }
 
 function toCandidate(
@@ -83,27 +115,23 @@ function toCandidate(
     attributes: { id, ...event, source, traceparent, specversion: '1.0' },
     data: asJson(data),
     requestBytes,
+    isOurs: true,
   };
 }
 
 /** A mapping in JavaScript can leave `undefined` or a date in its data; what is stored is JSON. */
 const asJson = (data: Json): Json => JSON.parse(JSON.stringify(data ?? null)) as Json;
 
-function mappingFailed(
-  source: BoundSource,
-  bodyHash: string,
-  json: string,
-  error: unknown,
-): Refusal {
+function mappingFailed(source: BoundSource, id: string, json: string, error: unknown): Refusal {
   const errors = error instanceof z.core.$ZodError ? zodProblems(error.issues) : undefined;
   return {
     kind: 'refused',
     code: 'source_mapping_failed',
-    correlationId: bodyHash,
+    correlationId: id,
     rejection: {
       tenant: 'default',
       source: source.name,
-      id: bodyHash,
+      id,
       code: 'source_mapping_failed',
       message: `The mapping of source ${source.name} failed: ${errors === undefined ? messageOf(error) : 'the payload is not what it expects'}.`,
       ...(errors === undefined ? {} : { errors }),

@@ -2,6 +2,7 @@ import type { ContractProblem } from '../../model/contract.ts';
 import type { TidegateEvent } from '../../model/event.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { isFlowName, isTenant, textProblem, utf8Bytes } from '../../model/run.ts';
+import { versionOf } from '../event-version.ts';
 import type { Candidate, Decision, IngressContext, Passing } from '../exchange.ts';
 import { structureProblem } from '../json.ts';
 import { refuseCandidate } from '../refusal.ts';
@@ -113,7 +114,8 @@ const dataBytes = ({ data, requestBytes }: Candidate): number =>
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 /** The attributes have been checked: each one that is there is text, or a number where it may be. */
-function fill({ attributes, data }: Candidate, context: IngressContext): TidegateEvent {
+function fill(candidate: Candidate, context: IngressContext): TidegateEvent {
+  const { attributes, data } = candidate;
   const text = (name: string): string | undefined => {
     const value = attributes[name] ?? undefined;
     return value === undefined ? undefined : String(value);
@@ -130,7 +132,7 @@ function fill({ attributes, data }: Candidate, context: IngressContext): Tidegat
     time,
     data,
     tenantid: text('tenantid') ?? 'default',
-    schemaversion: Number(text('schemaversion') ?? currentVersion(type, context)),
+    schemaversion: versionOf(candidate, contractOf(type, context)),
     correlationid: text('correlationid') ?? id,
     origin: text('origin') ?? 'system',
     hops: Number(text('hops') ?? 0),
@@ -146,5 +148,6 @@ function fill({ attributes, data }: Candidate, context: IngressContext): Tidegat
 const optional = <Name extends string>(name: Name, value: string | undefined) =>
   (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: string };
 
-const currentVersion = (type: string, { catalogue }: IngressContext): number =>
-  Object.hasOwn(catalogue.contracts, type) ? (catalogue.contracts[type]?.version ?? 1) : 1;
+/** Of a type without a contract any version does: it is refused for that. */
+const contractOf = (type: string, { catalogue: { contracts } }: IngressContext) =>
+  (Object.hasOwn(contracts, type) ? contracts[type] : undefined) ?? { version: 1, unversioned: 1 };

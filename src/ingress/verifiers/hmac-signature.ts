@@ -1,48 +1,69 @@
-import { createHmac } from 'node:crypto';
-import { TidegateError } from '../../model/error.ts';
-import { matchesAny, type Verifier } from './verifier.ts';
+import { type HmacKey, hmac } from './algorithms.ts';
+import type { Encoding } from './bytes.ts';
+import { recipeVerifier } from './recipe.ts';
+import { type TimeUnit, timeWindow, type WindowOptions } from './time-window.ts';
+import type { Verifier } from './verifier.ts';
 
-export interface HmacSignatureOptions {
+export interface HmacSignatureOptions extends WindowOptions {
   /** The header with the signature, in any case. */
   readonly header: string;
   /** What stands before the signature in the header, such as `sha256=`. @default '' */
   readonly prefix?: string;
-  readonly encoding: 'hex' | 'base64';
+  /** What separates several signatures in the header, any of which may match. @default one signature only */
+  readonly separator?: ',' | ';' | ' ';
+  readonly encoding: Encoding;
+  /** @default 'sha256' */
+  readonly hash?: 'sha256' | 'sha1';
+  /** What the key is: the secret's text, or the bytes that it stands for in base64 or hex. @default 'text' */
+  readonly key?: Exclude<HmacKey, 'whsec'>;
+  /**
+   * What is signed: text with the parts `{body}`, `{timestamp}`, `{id}`, `{method}` and `{url}` in their
+   * order, such as `v0:{timestamp}:{body}`. @default '{body}'
+   */
+  readonly signed?: string;
+  /** The header with the time, when it is signed. Older or newer than `window` (default 5m) is refused. */
+  readonly timestamp?: { readonly header: string; readonly unit: TimeUnit };
+  /** The header with the delivery's id, when it is signed: it becomes `signedId`. */
+  readonly id?: string;
 }
-
-const DIGEST_BYTES = 32;
 
 /**
- * HMAC-SHA256 of the raw body with the secret's text as key, one signature in one header: GitHub,
- * Shopify, Linear, Notion and others. Secrets rotate by trying several.
+ * HMAC of the raw body, and of what else a provider signs with it. Secrets rotate by trying several.
+ *
+ * @throws TidegateError `source_invalid` when `signed` names a part that there is not, `duration_invalid`.
+ * @example
+ * ```ts
+ * hmacSignature({
+ *   header: 'x-acme-signature',
+ *   prefix: 'v1=',
+ *   encoding: 'hex',
+ *   signed: '{timestamp}.{body}',
+ *   timestamp: { header: 'x-acme-timestamp', unit: 'seconds' },
+ * });
+ * ```
  */
 export function hmacSignature(options: HmacSignatureOptions): Verifier {
-  const { prefix = '', encoding } = options;
-  const header = options.header.toLowerCase();
-  return ({ headers, body }, secrets) => {
-    if (secrets.length === 0 || secrets.includes('')) {
-      // HMAC takes an empty key, and then everybody can sign.
-      throw new TidegateError('config_invalid', 'A signature cannot be checked without a secret.');
-    }
-    const value = headers[header];
-    if (value === undefined || value === '') return 'missing';
-    const given = typeof value === 'string' ? decodeDigest(value, prefix, encoding) : undefined;
-    if (given === undefined) return 'invalid';
-    const expected = secrets.map((secret) => createHmac('sha256', secret).update(body).digest());
-    return matchesAny(given, expected) ? 'verified' : 'invalid';
-  };
-}
-
-/** The shape is checked first, because Buffer.from drops what does not belong in silence. */
-function decodeDigest(
-  value: string,
-  prefix: string,
-  encoding: 'hex' | 'base64',
-): Buffer | undefined {
-  if (!value.startsWith(prefix)) return undefined;
-  const text = value.slice(prefix.length);
-  const shape = encoding === 'hex' ? /^[\da-f]{64}$/ : /^[A-Za-z0-9+/]{43}=$/;
-  if (!shape.test(text)) return undefined;
-  const digest = Buffer.from(text, encoding);
-  return digest.length === DIGEST_BYTES ? digest : undefined;
+  const { prefix, separator, encoding, hash = 'sha256', key = 'text', signed = '{body}' } = options;
+  const { timestamp, id } = options;
+  return recipeVerifier({
+    scheme: 'hmac',
+    signed,
+    algorithm: hmac(hash, key),
+    signature: {
+      headers: [options.header.toLowerCase()],
+      encoding,
+      ...(prefix === undefined ? {} : { label: prefix }),
+      ...(separator === undefined ? {} : { separator }),
+    },
+    ...(id === undefined ? {} : { id: id.toLowerCase() }),
+    ...(timestamp === undefined
+      ? {}
+      : {
+          timestamp: {
+            from: { header: timestamp.header.toLowerCase() },
+            unit: timestamp.unit,
+            window: timeWindow(options, '5m'),
+          },
+        }),
+  });
 }
