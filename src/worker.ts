@@ -3,7 +3,6 @@
  * worker`; in the process of `tidegate dev` it shares the embedded journal.
  */
 import { fileURLToPath } from 'node:url';
-import { getHeapStatistics } from 'node:v8';
 import {
   bundleWorkflowCode,
   type LogLevel,
@@ -68,20 +67,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   };
 }
 
-/**
- * Runs that a worker keeps in memory between their tasks; the others are replayed when something comes.
- * The SDK reckons with 1.7 MB of heap for each and fills the heap; of 10,000 open windows that was the
- * end of the worker. Ours is a third of the heap at the 3 MB that were measured.
- */
-const cachedWorkflowsMax = (heapBytes: number): number =>
-  Math.max(50, Math.floor(heapBytes / 3 / 3_000_000));
-
 const createWorker = (options: WorkerOptions, connection: NativeConnection): Promise<Worker> =>
   Worker.create({
     connection,
     namespace: options.temporal.namespace,
     taskQueue: options.taskQueue ?? TASK_QUEUE,
-    maxCachedWorkflows: cachedWorkflowsMax(getHeapStatistics().heap_size_limit),
     workflowBundle: options.bundle,
     activities: {
       ...options.journal.activities,
@@ -126,6 +116,9 @@ export const bundleFlows = (
 ): Promise<{ readonly code: string }> =>
   bundleWorkflowCode({
     workflowsPath: flowsPath,
+    // Evaluated once per thread instead of once per run: memory and time per run, and one
+    // AsyncLocalStorage for all of them. The engine keeps no state in its modules.
+    preloadModules: [fileURLToPath(new URL(engineModule(), import.meta.url))],
     webpackConfigHook: (config) => ({
       ...config,
       resolve: {
@@ -143,6 +136,8 @@ export const bundleFlows = (
   });
 
 const isFromSource = (): boolean => fileURLToPath(import.meta.url).endsWith('.ts');
+
+const engineModule = (): string => `./workflows/index.${isFromSource() ? 'ts' : 'js'}`;
 
 const bundleLogger = (logger: Logger) => {
   const log = (level: LogLevel, message: string): void => {

@@ -1,6 +1,6 @@
 import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
 import { type Deliver, temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { type EmitContext, emitActivities } from '../../src/ingress/emit.ts';
@@ -13,6 +13,7 @@ import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { ensureSearchAttributes } from '../../src/temporal.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
+import { bundleFlows } from '../../src/worker.ts';
 import { until } from './wait.ts';
 
 export const silent = createLogger({ level: 'silent' });
@@ -71,17 +72,7 @@ export async function startEngine(options: {
 }): Promise<TestEngine> {
   const env = await startTemporal(options.serverArgs);
   const journal = await openJournal({});
-  const bundle = await bundleWorkflowCode({
-    workflowsPath: options.flowsPath,
-    logger: new DefaultLogger('ERROR'),
-    webpackConfigHook: (config) => ({
-      ...config,
-      resolve: {
-        ...config.resolve,
-        conditionNames: ['tidegate-source', 'node', 'import', 'default'],
-      },
-    }),
-  });
+  const bundle = await bundleFlows(options.flowsPath, silent);
   const client = new Client({ connection: env.connection });
   const faulty = options.faulty ?? ((deliver: Deliver) => deliver);
   const dispatcher: Dispatcher = createDispatcher({
