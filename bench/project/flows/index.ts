@@ -1,2 +1,2 @@
 export { dealDigest } from './deal-digest';
-export { leadEdits, openOrder, ticketVolume } from './windows';
+export { leadEdits, openOrder, plainTimer, ticketVolume } from './windows';

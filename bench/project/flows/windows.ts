@@ -1,3 +1,4 @@
+import { sleep } from '@temporalio/workflow';
 import { aggregate, debounce, flowsFor } from 'tidegate/flow';
 import type { events } from '../events';
 
@@ -28,6 +29,13 @@ export const leadEdits = flow({
     return { count: window.count, lateMs: Date.now() - (window.lastAt + 1_000) };
   },
 });
+
+/** What to compare with: how late Temporal's own timer is, in a workflow that does nothing else. */
+export async function plainTimer(): Promise<number> {
+  const dueAt = Date.now() + 1_000;
+  await sleep(1_000);
+  return Date.now() - dueAt;
+}
 
 /** A window that stays open while it is looked at. */
 export const openOrder = flow({
