@@ -20,9 +20,15 @@ import { emptySummary } from '../window-summary.ts';
 /** An option that another one excludes. A text, so that the compiler's error says why. */
 type NotTogetherWith<Option extends string> = `not together with ${Option}`;
 
+/** The options that do not go together with one, so that naming both is a compile error. */
+type Excludes<Option extends string, Others extends string> = {
+  readonly [Other in Others]?: NotTogetherWith<Option>;
+};
+
 /** A window for each period of the clock. */
 export interface AggregateEvery<Event extends TidegateEvent = TidegateEvent>
-  extends WindowOptions<Event> {
+  extends WindowOptions<Event>,
+    Excludes<'every', 'gap' | 'count' | 'until' | 'within'> {
   /** The length of a period: under a day one that divides 24 h, else whole days. `'7d'` begins on Mondays. */
   readonly every: Duration;
   /** The time zone whose clock periods are aligned to, such as `'Europe/Paris'`. @default 'UTC' */
@@ -34,55 +40,36 @@ export interface AggregateEvery<Event extends TidegateEvent = TidegateEvent>
    * it. Others that come meanwhile are the next window. Less than `every`. @default not at all
    */
   readonly lateness?: Duration;
-  readonly gap?: NotTogetherWith<'every'>;
-  readonly count?: NotTogetherWith<'every'>;
-  readonly until?: NotTogetherWith<'every'>;
-  readonly within?: NotTogetherWith<'every'>;
 }
 
 /** A window for each session: until no event has come for a while. */
 export interface AggregateGap<Event extends TidegateEvent = TidegateEvent>
-  extends WindowOptions<Event> {
+  extends WindowOptions<Event>,
+    Excludes<'gap', 'every' | 'timeZone' | 'at' | 'lateness' | 'count' | 'until'> {
   /** The window closes when no event has come for this long. */
   readonly gap: Duration;
   /** The longest it stays open, from its first event. No default: always say it. At least `gap`. */
   readonly within: Duration;
-  readonly every?: NotTogetherWith<'gap'>;
-  readonly timeZone?: NotTogetherWith<'gap'>;
-  readonly at?: NotTogetherWith<'gap'>;
-  readonly lateness?: NotTogetherWith<'gap'>;
-  readonly count?: NotTogetherWith<'gap'>;
-  readonly until?: NotTogetherWith<'gap'>;
 }
 
 /** A window for so many events. */
 export interface AggregateCount<Event extends TidegateEvent = TidegateEvent>
-  extends WindowOptions<Event> {
+  extends WindowOptions<Event>,
+    Excludes<'count', 'every' | 'timeZone' | 'at' | 'lateness' | 'gap' | 'until'> {
   /** The window closes with this many events, a whole number from 1. */
   readonly count: number;
   /** The longest it stays open, from its first event. No default: always say it. */
   readonly within: Duration;
-  readonly every?: NotTogetherWith<'count'>;
-  readonly timeZone?: NotTogetherWith<'count'>;
-  readonly at?: NotTogetherWith<'count'>;
-  readonly lateness?: NotTogetherWith<'count'>;
-  readonly gap?: NotTogetherWith<'count'>;
-  readonly until?: NotTogetherWith<'count'>;
 }
 
 /** A window until an event says that it is complete. */
 export interface AggregateUntil<Event extends TidegateEvent = TidegateEvent>
-  extends WindowOptions<Event> {
+  extends WindowOptions<Event>,
+    Excludes<'until', 'every' | 'timeZone' | 'at' | 'lateness' | 'gap' | 'count'> {
   /** Whether the window is complete with this event, which `soFar` includes. Pure and synchronous. */
   readonly until: (event: Event, soFar: WindowSoFar<Event>) => boolean;
   /** The longest it stays open, from its first event. No default: always say it. */
   readonly within: Duration;
-  readonly every?: NotTogetherWith<'until'>;
-  readonly timeZone?: NotTogetherWith<'until'>;
-  readonly at?: NotTogetherWith<'until'>;
-  readonly lateness?: NotTogetherWith<'until'>;
-  readonly gap?: NotTogetherWith<'until'>;
-  readonly count?: NotTogetherWith<'until'>;
 }
 
 /** When {@link aggregate} closes its window and what it tells of it: one of `every`, `gap`, `count`, `until`. */
