@@ -13,7 +13,7 @@ import type { AppendedDelivery, EventResult, IngressContext, Intake } from './ex
 import { healthz, type ReadinessChecks, readyz } from './health.ts';
 import { ingest, resultsOf, takeCloudEvents, takePlainEvent, takeWebhook } from './pipeline.ts';
 import { countRefusals, type Refusals, type RefusedDelivery } from './refusals.ts';
-import type { BoundSource, HandshakeAnswer } from './source.ts';
+import { type BoundSource, type HandshakeAnswer, pathOf } from './source.ts';
 import { secretVariable } from './source-secrets.ts';
 import { sendHandshake } from './stages/answer-setup.ts';
 import type { Committed } from './stages/commit.ts';
@@ -95,7 +95,7 @@ export function createIngressApp(options: IngressOptions): Express {
     .route('/hooks/:source')
     .post(hooks)
     .get((request, response, next) =>
-      sources.some(({ name, setup }) => name === request.params.source && setup !== undefined)
+      sources.some((each) => pathOf(each) === request.params.source && each.setup !== undefined)
         ? hooks(request, response, next)
         : next(),
     )

@@ -22,7 +22,7 @@ export interface SourceEvent {
   readonly data: Json;
   /**
    * What makes a delivery that comes again the same event. It must come from signed content.
-   * @default `signedId`, else `bodyHash`; with the event's place in it when there are several
+   * @default what the source's `dedupe` gives; with the event's place in it when there are several
    */
   readonly id?: string;
   readonly subject?: string;
@@ -54,8 +54,10 @@ export interface SetupRequest {
 }
 
 export interface Source {
-  /** The path `/hooks/<name>` and the `source` of its events: lower case, digits and dashes. */
+  /** The `source` of its events: lower case, digits and dashes. */
   readonly name: string;
+  /** What its address ends with, `/hooks/<path>`: lower case, digits and dashes. @default the name */
+  readonly path?: string;
   /** Whether a delivery comes from who it says, over the bytes as they came. */
   readonly verify: Verifier;
   /**
@@ -83,6 +85,13 @@ export interface Source {
    * repeat at most a challenge, change nothing. undefined is a delivery like any.
    */
   readonly setup?: (request: SetupRequest) => HandshakeAnswer | undefined;
+  /**
+   * What is the same in a delivery that comes again, such as a provider's event id; synchronous and pure.
+   * It must come from signed content, and never from what a retry changes, such as a counter of attempts.
+   * A throw keeps the delivery as a dead letter.
+   * @default what the scheme signs as identity, else a hash of the body
+   */
+  readonly dedupe?: (delivery: SourceDelivery) => string;
   /** The status for accepted deliveries; 200 and 204 have no body. @default 202, with the results */
   readonly acknowledge?: 200 | 202 | 204;
   /**
@@ -97,10 +106,13 @@ export interface BoundSource extends Source {
   readonly secrets: readonly SourceSecret[];
 }
 
+/** What the address of a source ends with. */
+export const pathOf = ({ name, path = name }: Pick<Source, 'name' | 'path'>): string => path;
+
 /**
  * How a provider's webhooks reach us.
  *
- * @throws TidegateError `source_invalid` for a name that cannot be a path, or a verifier that leaves the
+ * @throws TidegateError `source_invalid` for a name or path that cannot be one, or a verifier that leaves the
  * body unprotected without `bodyUnprotected: true`.
  * @example
  * ```ts
@@ -112,10 +124,14 @@ export interface BoundSource extends Source {
  * ```
  */
 export function defineSource(source: Source): Source {
-  if (!/^[a-z][a-z0-9-]{0,63}$/.test(source.name)) {
+  for (const [what, text] of [
+    ['name', source.name],
+    ['path', pathOf(source)],
+  ] as const) {
+    if (/^[a-z][a-z0-9-]{0,63}$/.test(text)) continue;
     throw new TidegateError(
       'source_invalid',
-      `the source name ${JSON.stringify(source.name)} must be lower-case letters, digits and dashes: it is part of a path.`,
+      `the source ${what} ${JSON.stringify(text)} must be lower-case letters, digits and dashes, beginning with a letter and at most 64.`,
     );
   }
   if (source.verify.protects === 'nothing' && source.bodyUnprotected !== true) {
@@ -133,13 +149,14 @@ export function defineSource(source: Source): Source {
  * the same, so that the rest of a project runs, and refuses deliveries.
  *
  * @throws TidegateError `config_invalid` for an empty secret between commas, one that the source's scheme
- * cannot use, or one that two sources share; `source_invalid` for two sources that share a name or a variable.
+ * cannot use, or one that two sources share; `source_invalid` for two sources that share a name, a path or a variable.
  */
 export function bindSources(
   sources: readonly Source[],
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly BoundSource[] {
   const variables = new Set<string>();
+  const paths = new Set<string>();
   const ownerOf = new Map<string, string>();
   return sources.map((source) => {
     const variable = secretVariable(source.name);
@@ -147,6 +164,10 @@ export function bindSources(
       throw new TidegateError('source_invalid', `two sources are named ${source.name}.`);
     }
     variables.add(variable);
+    if (paths.has(pathOf(source))) {
+      throw new TidegateError('source_invalid', `two sources have the path ${pathOf(source)}.`);
+    }
+    paths.add(pathOf(source));
     const secrets = readSecrets(source.name, environment);
     for (const { text } of secrets) {
       const problem = source.verify.secretProblem(text) ?? sharedProblem(ownerOf.get(text), source);

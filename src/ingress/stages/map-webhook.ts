@@ -44,9 +44,10 @@ export function sourceDelivery(delivery: WebhookDelivery): SourceDelivery {
 export function mapWebhook(delivery: SourceDelivery, webhook: WebhookDelivery): Intake {
   const { headers, payload } = delivery;
   const { source, body } = webhook;
-  const identity = delivery.signedId ?? delivery.bodyHash;
+  let identity = delivery.signedId ?? delivery.bodyHash;
   let mapped: Mapped;
   try {
+    if (source.dedupe !== undefined) identity = source.dedupe(delivery);
     mapped = source.toEvents(delivery);
   } catch (error) {
     const json = jsonTextOf(webhook) ?? JSON.stringify(payload);

@@ -1,5 +1,5 @@
 import { TidegateError } from '../../model/error.ts';
-import type { BoundSource } from '../source.ts';
+import { type BoundSource, pathOf } from '../source.ts';
 import { secretVariable, validSecrets } from '../source-secrets.ts';
 import type { SignedRequest } from '../verifiers/verifier.ts';
 
@@ -8,10 +8,13 @@ import type { SignedRequest } from '../verifiers/verifier.ts';
  *
  * @throws TidegateError `unknown_source`
  */
-export function findSource(sources: readonly BoundSource[], name: string): BoundSource {
-  const source = sources.find((each) => each.name === name);
+export function findSource(sources: readonly BoundSource[], path: string): BoundSource {
+  const source = sources.find((each) => pathOf(each) === path);
   if (source === undefined) {
-    throw new TidegateError('unknown_source', 'There is no source of this name: see sources.ts.');
+    throw new TidegateError(
+      'unknown_source',
+      'There is no source at this address: see sources.ts.',
+    );
   }
   return source;
 }
