@@ -19,10 +19,10 @@ const compositionRoots = ['^src/cli/', '^src/worker\\.ts$', '^src/ingress/main\\
 // Small files without a layer, about a process rather than about events.
 const processFiles = ['telemetry\\.ts$', 'http/'];
 
-// What npm publishes as entries, and the command.
+// What npm publishes as entries, the command, and what Temporal loads by its path.
 const entries = Object.values(require('./package.json').exports)
   .map((conditions) => conditions['tidegate-source'].slice(2))
-  .concat('src/cli/main.ts')
+  .concat('src/cli/main.ts', 'src/encryption/failure-converter.ts')
   .map((file) => `^${file.replaceAll('.', '\\.')}$`);
 
 module.exports = {
@@ -49,13 +49,23 @@ module.exports = {
     layer('connectors', ['model/'], 'connectors know one outside system each.'),
     layer('journal', ['model/', ...processFiles], 'the journal stores; it decides nothing.'),
     layer(
+      'encryption',
+      ['model/', 'journal/sealing\\.ts$'],
+      'encryption knows bytes and keys; processes hand it to the journal and to Temporal.',
+    ),
+    layer(
       'activities',
       ['model/', 'connectors/', 'journal/', 'approvals/token\\.ts$', ...processFiles],
       'activities run operations and write the journal.',
     ),
     layer(
+      'access',
+      ['model/', 'journal/', ...processFiles],
+      'access says who calls and what they may do, whatever they call.',
+    ),
+    layer(
       'ingress',
-      ['model/', 'contracts/', 'journal/', 'temporal\\.ts$', ...processFiles],
+      ['model/', 'access/', 'contracts/', 'journal/', 'temporal\\.ts$', ...processFiles],
       'the ingress never waits for a flow: it writes the journal.',
     ),
     layer(
@@ -65,13 +75,23 @@ module.exports = {
     ),
     layer(
       'operator',
-      ['model/', 'journal/', 'temporal\\.ts$', ...processFiles],
+      ['model/', 'access/', 'journal/', 'temporal\\.ts$', ...processFiles],
       'the operator API knows the journal and Temporal.',
     ),
     layer(
       'approvals',
       ['model/', 'journal/', 'operator/(run-operations|take-decision)\\.ts$', ...processFiles],
       'the approval page reads the journal and hands answers over like the operator API.',
+    ),
+    layer(
+      'openapi',
+      ['model/', 'access/', 'operator/', ...processFiles],
+      'the document says what routes answer, by the schemas that they use.',
+    ),
+    layer(
+      'metrics',
+      ['model/', 'access/', 'activities/', 'dispatch/', 'ingress/', 'journal/', ...processFiles],
+      'metrics read the numbers that others keep.',
     ),
     layer('console', ['model/', 'operator/', ...processFiles], 'pages read the operator API only.'),
     {

@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { isLoopback } from './http/loopback.ts';
+import { parseRateLimit, type RateLimit } from './ingress/rate-limits.ts';
+import type { Thresholds } from './ingress/shedding.ts';
 import { messageOf, TidegateError } from './model/error.ts';
 
 /** Variables as a process has them; an empty one counts as unset. */
@@ -26,8 +28,12 @@ export interface Config {
   readonly databaseUrl?: string;
   /** Absolute path of the embedded journal's and the dev server's state. `TIDEGATE_DIR`, @default '.tidegate' */
   readonly directory: string;
-  /** What callers and operators send as bearer token. `TIDEGATE_TOKEN`, needed when `HOST` is not loopback */
+  /** The administrator's bearer token: every tenant, every action. `TIDEGATE_TOKEN` */
   readonly token?: string;
+  /** Whose JSON Web Tokens are taken. `TIDEGATE_JWT_ISSUER` and what begins like it, @default nobody's */
+  readonly jwt?: JwtConfig;
+  /** `none`: an ingress on loopback takes callers without a credential. `TIDEGATE_AUTH`, @default unset */
+  readonly auth?: 'none';
   /**
    * Where people reach the ingress, without a slash at its end: what approval links begin with.
    * `TIDEGATE_PUBLIC_URL`, @default the ingress's own address under `dev`, else none
@@ -38,8 +44,48 @@ export interface Config {
    * while one rotates; @default one that `dev` makes and keeps, else none
    */
   readonly linkSecrets: readonly string[];
+  /** How much an ingress takes in a time. `TIDEGATE_LIMIT_…`, @default none but for refused deliveries */
+  readonly limits: {
+    /** `TIDEGATE_LIMIT_PER_SOURCE` */
+    readonly perSource?: RateLimit;
+    /** `TIDEGATE_LIMIT_PER_TENANT` */
+    readonly perTenant?: RateLimit;
+    /** `TIDEGATE_LIMIT_PER_CALLER` */
+    readonly perCaller?: RateLimit;
+    /** `TIDEGATE_LIMIT_REFUSED_PER_ADDRESS`, @default '60/1m' */
+    readonly refusedPerAddress?: RateLimit;
+  };
+  /** From how many waiting deliveries on a priority is refused. `TIDEGATE_SHED_BACKLOG`, @default `LIMITS` */
+  readonly shedBacklog?: Thresholds;
+  /** Proxies between senders and the ingress. `TIDEGATE_TRUSTED_PROXIES`, @default 0 */
+  readonly trustedProxies: number;
+  /** How long `/readyz` says that an ingress is stopping before it takes no more connections. `TIDEGATE_DRAIN_SECONDS`, @default 0 */
+  readonly drainSeconds: number;
+  /** Where a worker answers `/metrics`. `METRICS_PORT`, @default nowhere */
+  readonly metricsPort?: number;
+  /** The file that says where tenants' runs go. `TIDEGATE_ROUTES`, @default all in one place */
+  readonly routesFile?: string;
+  /** The task queue that a worker works on. `TIDEGATE_TASK_QUEUE`, @default 'tidegate' */
+  readonly taskQueue?: string;
+  /** The file that says how long event data is kept. `TIDEGATE_RETENTION`, @default for ever */
+  readonly retentionFile?: string;
+  /** How many days verified webhook deliveries are kept as they came; 0 keeps none. `TIDEGATE_RAW_DAYS`, @default 0 */
+  readonly rawDays: number;
+  /** Where Temporal's Web UI is, for the codec server. `TIDEGATE_CODEC_ORIGINS`, @default that of `dev`, else none */
+  readonly codecOrigins?: readonly string[];
   /** `LOG_LEVEL`, @default 'info' */
   readonly logLevel: LogLevel;
+}
+
+export interface JwtConfig {
+  /** `TIDEGATE_JWT_ISSUER`, as it stands in the tokens */
+  readonly issuer: string;
+  /** `TIDEGATE_JWT_AUDIENCE` */
+  readonly audience: string;
+  /** `TIDEGATE_JWT_JWKS_URL`, @default '<issuer>/.well-known/jwks.json' */
+  readonly jwksUrl: string;
+  /** `TIDEGATE_JWT_TENANT_CLAIM`, @default 'tenant' */
+  readonly tenantClaim: string;
 }
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -81,12 +127,40 @@ export function readConfig(environment: Environment): Config {
     directory: resolve(variables.TIDEGATE_DIR),
     logLevel: variables.LOG_LEVEL,
     linkSecrets: variables.TIDEGATE_LINK_SECRET,
+    ...(variables.TIDEGATE_RETENTION && { retentionFile: variables.TIDEGATE_RETENTION }),
+    ...(variables.TIDEGATE_CODEC_ORIGINS && { codecOrigins: variables.TIDEGATE_CODEC_ORIGINS }),
+    limits: limitsOf(variables),
+    trustedProxies: variables.TIDEGATE_TRUSTED_PROXIES,
+    ...(variables.TIDEGATE_ROUTES && { routesFile: variables.TIDEGATE_ROUTES }),
+    ...(variables.TIDEGATE_TASK_QUEUE && { taskQueue: variables.TIDEGATE_TASK_QUEUE }),
+    drainSeconds: variables.TIDEGATE_DRAIN_SECONDS,
+    rawDays: variables.TIDEGATE_RAW_DAYS,
+    ...(variables.TIDEGATE_SHED_BACKLOG && { shedBacklog: variables.TIDEGATE_SHED_BACKLOG }),
+    ...(variables.METRICS_PORT === undefined ? {} : { metricsPort: variables.METRICS_PORT }),
     ...(variables.TIDEGATE_PUBLIC_URL === undefined
       ? {}
       : { publicUrl: variables.TIDEGATE_PUBLIC_URL }),
     ...(variables.DATABASE_URL === undefined ? {} : { databaseUrl: variables.DATABASE_URL }),
     ...(variables.TIDEGATE_TOKEN === undefined ? {} : { token: variables.TIDEGATE_TOKEN }),
+    ...(variables.TIDEGATE_AUTH === undefined ? {} : { auth: variables.TIDEGATE_AUTH }),
+    ...jwtOf(variables),
   };
+}
+
+/**
+ * Holds that callers need a credential, for an ingress that serves others.
+ *
+ * @throws TidegateError `config_invalid`, which says what to set.
+ */
+export function assertAuth({ token, jwt, auth }: Config): void {
+  if (token !== undefined || jwt !== undefined || auth === 'none') return;
+  throw configInvalid([
+    {
+      variable: 'TIDEGATE_TOKEN',
+      problem:
+        'must be set, so that not everybody can send events and decide about runs; make one with: openssl rand -hex 24. TIDEGATE_JWT_ISSUER and TIDEGATE_JWT_AUDIENCE do as well. On a machine of your own, TIDEGATE_AUTH=none lets in whoever is on it',
+    },
+  ]);
 }
 
 /**
@@ -117,6 +191,44 @@ const port = (least: number) =>
     })
     .transform(Number);
 
+const KEYS_URL_RULE =
+  'must be an https address without a user, such as https://login.acme.example (http only on loopback)';
+
+const wholeNumber = (most: number) =>
+  z
+    .string()
+    .refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= most, {
+      error: `must be a whole number from 0 to ${most}`,
+    })
+    .transform(Number);
+
+/** A rate such as `100/1s`, or `none`. */
+const rateLimit = z.string().transform((text, context) => {
+  try {
+    return text === 'none' ? ('none' as const) : parseRateLimit(text, 'the limit');
+  } catch (error) {
+    context.addIssue({
+      code: 'custom',
+      message: `must be a rate such as 100/1s or 100/1s burst 500, or none: ${messageOf(error)}`,
+    });
+    return z.NEVER;
+  }
+});
+
+const thresholds = z.string().transform((text, context): Thresholds => {
+  const [low, normal, high, ...more] = text.split(',').map((part) => part.trim());
+  const areNumbers = [low, normal, high].every((part) => /^[1-9]\d{0,11}$/.test(part ?? ''));
+  const found = { low: Number(low), normal: Number(normal), high: Number(high) };
+  const areInOrder = found.low <= found.normal && found.normal <= found.high;
+  if (areNumbers && areInOrder && more.length === 0) return found;
+  context.addIssue({
+    code: 'custom',
+    message:
+      'must be three whole numbers for low, normal and high priority, none below the one before it, such as 250000,500000,1000000',
+  });
+  return z.NEVER;
+});
+
 const Variables = z.object({
   PORT: port(0).default(3_000),
   HOST: z
@@ -140,6 +252,11 @@ const Variables = z.object({
       error: `must have at least ${TOKEN_CHARACTERS_MIN} characters; make one with: openssl rand -hex 24`,
     })
     .optional(),
+  TIDEGATE_AUTH: z.enum(['none'], { error: 'can only be none; leave it out otherwise' }).optional(),
+  TIDEGATE_JWT_ISSUER: z.string().refine(isKeysUrl, { error: KEYS_URL_RULE }).optional(),
+  TIDEGATE_JWT_AUDIENCE: z.string().optional(),
+  TIDEGATE_JWT_JWKS_URL: z.string().refine(isKeysUrl, { error: KEYS_URL_RULE }).optional(),
+  TIDEGATE_JWT_TENANT_CLAIM: z.string().default('tenant'),
   TIDEGATE_PUBLIC_URL: z
     .string()
     .refine(isPublicUrl, {
@@ -158,10 +275,44 @@ const Variables = z.object({
       },
     )
     .default([]),
+  TIDEGATE_RETENTION: z.string().optional(),
+  TIDEGATE_RAW_DAYS: wholeNumber(3_650).prefault('0'),
+  TIDEGATE_CODEC_ORIGINS: z
+    .string()
+    .transform((text) => text.split(',').map((origin) => origin.trim()))
+    .refine((origins) => origins.every(isOrigin), {
+      error: 'must be origins such as https://temporal.acme.example, separated by commas',
+    })
+    .optional(),
+  TIDEGATE_LIMIT_PER_SOURCE: rateLimit.optional(),
+  TIDEGATE_LIMIT_PER_TENANT: rateLimit.optional(),
+  TIDEGATE_LIMIT_PER_CALLER: rateLimit.optional(),
+  TIDEGATE_LIMIT_REFUSED_PER_ADDRESS: rateLimit.prefault('60/1m'),
+  TIDEGATE_SHED_BACKLOG: thresholds.optional(),
+  TIDEGATE_TRUSTED_PROXIES: wholeNumber(10).prefault('0'),
+  TIDEGATE_DRAIN_SECONDS: wholeNumber(120).prefault('0'),
+  METRICS_PORT: port(1).optional(),
+  TIDEGATE_ROUTES: z.string().optional(),
+  TIDEGATE_TASK_QUEUE: z
+    .string()
+    .regex(/^[!-~]{1,200}$/, 'must be 1 to 200 printable ASCII characters without spaces')
+    .optional(),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })
     .default('info'),
 });
+
+function limitsOf(variables: z.infer<typeof Variables>): Config['limits'] {
+  const named = {
+    perSource: variables.TIDEGATE_LIMIT_PER_SOURCE,
+    perTenant: variables.TIDEGATE_LIMIT_PER_TENANT,
+    perCaller: variables.TIDEGATE_LIMIT_PER_CALLER,
+    refusedPerAddress: variables.TIDEGATE_LIMIT_REFUSED_PER_ADDRESS,
+  };
+  return Object.fromEntries(
+    Object.entries(named).filter(([, limit]) => limit !== undefined && limit !== 'none'),
+  );
+}
 
 /** Variables whose value is left out of messages: a secret, or an address with a password in it. */
 const SECRET_VARIABLES: readonly string[] = [
@@ -170,6 +321,8 @@ const SECRET_VARIABLES: readonly string[] = [
   'DATABASE_URL',
   // An address may be refused for the password in it.
   'TIDEGATE_PUBLIC_URL',
+  'TIDEGATE_JWT_ISSUER',
+  'TIDEGATE_JWT_JWKS_URL',
 ];
 
 function variableProblem(issue: z.core.$ZodIssue, set: Environment): ConfigProblem {
@@ -182,12 +335,17 @@ function variableProblem(issue: z.core.$ZodIssue, set: Environment): ConfigProbl
 function acrossVariables(set: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const host = set.HOST ?? '127.0.0.1';
-  if (!isLoopback(host) && set.TIDEGATE_TOKEN === undefined) {
+  if (
+    !isLoopback(host) &&
+    set.TIDEGATE_TOKEN === undefined &&
+    set.TIDEGATE_JWT_ISSUER === undefined
+  ) {
     problems.push({
       variable: 'TIDEGATE_TOKEN',
       problem: `must be set because HOST=${host} can be reached by others; make one with: openssl rand -hex 24`,
     });
   }
+  problems.push(...authProblems(set, host), ...jwtProblems(set));
   const ports = namesTemporal(set)
     ? []
     : ([
@@ -205,16 +363,63 @@ function acrossVariables(set: Environment): readonly ConfigProblem[] {
   return problems;
 }
 
+function authProblems(set: Environment, host: string): readonly ConfigProblem[] {
+  if (set.TIDEGATE_AUTH === undefined) return [];
+  const credential = ['TIDEGATE_TOKEN', 'TIDEGATE_JWT_ISSUER'].find((name) => set[name]);
+  if (credential !== undefined) {
+    return [{ variable: 'TIDEGATE_AUTH', problem: `contradicts ${credential}: leave one out` }];
+  }
+  if (isLoopback(host)) return [];
+  return [
+    {
+      variable: 'TIDEGATE_AUTH',
+      problem: `must not be none because HOST=${host} can be reached by others`,
+    },
+  ];
+}
+
+function jwtProblems(set: Environment): readonly ConfigProblem[] {
+  const [issuer, audience] = ['TIDEGATE_JWT_ISSUER', 'TIDEGATE_JWT_AUDIENCE'] as const;
+  if (set[issuer] === undefined) {
+    const others = [audience, 'TIDEGATE_JWT_JWKS_URL', 'TIDEGATE_JWT_TENANT_CLAIM'];
+    const given = others.find((name) => set[name] !== undefined);
+    if (given === undefined) return [];
+    return [{ variable: issuer, problem: `must be set, because ${given} is` }];
+  }
+  if (set[audience] !== undefined) return [];
+  const problem =
+    'must be set, because TIDEGATE_JWT_ISSUER is: else a token that the issuer has made for another service would be taken';
+  return [{ variable: audience, problem }];
+}
+
+function jwtOf(variables: z.output<typeof Variables>): { readonly jwt?: JwtConfig } {
+  const { TIDEGATE_JWT_ISSUER: issuer, TIDEGATE_JWT_AUDIENCE: audience } = variables;
+  if (issuer === undefined || audience === undefined) return {};
+  const jwksUrl =
+    variables.TIDEGATE_JWT_JWKS_URL ?? `${issuer.replace(/\/+$/, '')}/.well-known/jwks.json`;
+  return { jwt: { issuer, audience, jwksUrl, tenantClaim: variables.TIDEGATE_JWT_TENANT_CLAIM } };
+}
+
 /** The variables by which `@temporalio/envconfig` finds a Temporal. */
 const namesTemporal = (set: Environment): boolean =>
   ['TEMPORAL_ADDRESS', 'TEMPORAL_PROFILE', 'TEMPORAL_CONFIG_FILE'].some(
     (variable) => set[variable] !== undefined,
   );
 
+const isOrigin = (text: string): boolean => isPublicUrl(text) && new URL(text).origin === text;
+
 function isPublicUrl(text: string): boolean {
   if (!URL.canParse(text) || /[?#\s]/.test(text)) return false;
   const { protocol, username, password } = new URL(text);
   return /^https?:$/.test(protocol) && username === '' && password === '';
+}
+
+/** Whoever can change what is read there makes the tokens: it must not travel in the clear. */
+function isKeysUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password } = new URL(text);
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+  return isSafe && username === '' && password === '';
 }
 
 function isPostgresUrl(text: string): boolean {

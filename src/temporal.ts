@@ -9,6 +9,7 @@ import {
   isRetryableError,
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { messageOf, TidegateError } from './model/error.ts';
@@ -18,6 +19,8 @@ import { SEARCH_ATTRIBUTES } from './model/protocol.ts';
 export interface TemporalTarget {
   readonly namespace: string;
   readonly connection: NativeConnectionOptions;
+  /** What encrypts payloads. @default nothing does */
+  readonly dataConverter?: DataConverter;
 }
 
 /** The Temporal that the environment names, by the standard variables of `@temporalio/envconfig`. */
@@ -55,9 +58,35 @@ export function lazyConnection(target: TemporalTarget): Connection {
           !/larger than max/.test(status.details ?? ''),
         delayFunction: () => 50 + Math.random() * 150,
       }),
+      endsWhenClosed,
     ],
   });
 }
+
+type Interceptor = ReturnType<typeof makeGrpcRetryInterceptor>;
+type Listener = Parameters<ReturnType<Interceptor>['start']>[1];
+const CANCELLED = 1;
+
+/**
+ * A try that a timer of the SDK begins after the connection was closed ends as cancelled. gRPC throws
+ * then, in the timer, where nobody can catch it: the process would end with a fault.
+ */
+const endsWhenClosed: Interceptor = (options, nextCall) => {
+  try {
+    return nextCall(options) as ReturnType<Interceptor>;
+  } catch (error) {
+    const ended = {
+      start: (_metadata: unknown, listener: Listener) =>
+        listener?.onReceiveStatus?.({ code: CANCELLED, details: messageOf(error) } as never),
+      sendMessage: () => {},
+      sendMessageWithContext: () => {},
+      startRead: () => {},
+      halfClose: () => {},
+      cancelWithStatus: () => {},
+    };
+    return ended as unknown as ReturnType<Interceptor>;
+  }
+};
 
 const HEALTH_DEADLINE_MS = 1_000;
 

@@ -3,6 +3,7 @@
  * worker`; in the process of `tidegate dev` it shares the embedded journal.
  */
 import { fileURLToPath } from 'node:url';
+import type { DataConverter } from '@temporalio/common';
 import {
   bundleWorkflowCode,
   type LogLevel,
@@ -14,8 +15,12 @@ import {
 import { type LinkOptions, linkWriter } from './activities/approval-links.ts';
 import { operationActivities } from './activities/run-operation.ts';
 import { type EmitContext, emitActivities } from './ingress/emit.ts';
+import type { AppendedDelivery } from './ingress/exchange.ts';
 import type { Journal } from './journal/journal.ts';
+import { runLane } from './journal/lanes.ts';
+import type { WorkerMetrics } from './metrics/worker-metrics.ts';
 import type { BoundConnector } from './model/connector.ts';
+import { messageOf, TidegateError } from './model/error.ts';
 import { TASK_QUEUE } from './model/protocol.ts';
 import type { Logger } from './telemetry.ts';
 import { ensureSearchAttributes, lazyConnection, type TemporalTarget } from './temporal.ts';
@@ -27,18 +32,20 @@ export interface WorkerOptions {
   /** What flows can emit, and which flows take it. */
   readonly catalogue: EmitContext['catalogue'];
   readonly flows: EmitContext['flows'];
-  /** Told of what flows emit, where the dispatcher is in this process. @default it looks into the journal */
+  /** Told of what flows emit, where the dispatcher is in this process. @default dispatchers are woken by the journal */
   readonly onAppended?: EmitContext['onAppended'];
   /** What makes approval links. @default an operation that sends one parks, and says what to set */
   readonly links?: LinkOptions;
   /** What {@link bundleFlows} gave. */
   readonly bundle: { readonly code: string };
   readonly logger: Logger;
+  /** What counts operations and parks. @default nothing does */
+  readonly metrics?: WorkerMetrics;
   readonly taskQueue?: string;
 }
 
 export interface RunningWorker {
-  /** Settles when the worker has ended; rejects when it failed. */
+  /** Settles when the worker has ended, also when something in hand did not end in time; rejects when it failed. */
   readonly ended: Promise<void>;
   /** Finishes what is in hand, within ten seconds. */
   stop(): Promise<void>;
@@ -57,31 +64,52 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await connection.close();
     throw error;
   });
-  const ended = worker.run().finally(() => connection.close());
+  let isStopping = false;
+  const ended = worker
+    .run()
+    .finally(() => connection.close())
+    .catch((error: unknown) => {
+      if (!isStopping) throw error;
+      // As when a worker dies: Temporal gives it to another, which knows what has been done.
+      options.logger.warn(
+        { reason: messageOf(error) },
+        'stopped before all that was in hand had ended; it is taken up again',
+      );
+    });
   return {
     ended,
     async stop() {
+      isStopping = true;
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
     },
   };
 }
 
-const createWorker = (options: WorkerOptions, connection: NativeConnection): Promise<Worker> =>
-  Worker.create({
+function createWorker(options: WorkerOptions, connection: NativeConnection): Promise<Worker> {
+  const { journal, metrics } = options;
+  const operations = operationActivities(options.connectors, {
+    logger: options.logger,
+    now: Date.now,
+    random: Math.random,
+    writeLinks: linkWriter(journal, options.links ?? { secrets: [] }),
+    journal,
+  });
+  return Worker.create({
     connection,
     namespace: options.temporal.namespace,
     taskQueue: options.taskQueue ?? TASK_QUEUE,
     workflowBundle: options.bundle,
+    ...(options.temporal.dataConverter && { dataConverter: options.temporal.dataConverter }),
     activities: {
-      ...options.journal.activities,
-      ...emitActivities({ onAppended: () => {}, now: () => new Date(), ...options }),
-      ...operationActivities(options.connectors, {
-        logger: options.logger,
-        now: Date.now,
-        random: Math.random,
-        writeLinks: linkWriter(options.journal, options.links ?? { secrets: [] }),
+      ...(metrics?.parking(journal.activities) ?? journal.activities),
+      ...emitActivities({
+        onAppended: wakeDispatchers(options.journal),
+        now: () => new Date(),
+        ...(metrics && { observer: metrics.observer }),
+        ...options,
       }),
+      ...(metrics?.operating(operations) ?? operations),
     },
     // A run's history is short and its workflow small; the cache is bounded by memory.
     maxConcurrentActivityTaskExecutions: 200,
@@ -92,6 +120,15 @@ const createWorker = (options: WorkerOptions, connection: NativeConnection): Pro
     shutdownGraceTime: '5 seconds',
     shutdownForceTime: '10 seconds',
   });
+}
+
+/** Where no dispatcher is in this process. One that does not hear of it finds it at its next poll. */
+const wakeDispatchers =
+  (journal: Journal) =>
+  (appended: readonly AppendedDelivery[]): void => {
+    const lanes = new Set(appended.map(({ target }) => runLane(target.run)));
+    journal.wake([...lanes]).catch(() => {});
+  };
 
 async function registerSearchAttributes({ temporal, logger }: WorkerOptions): Promise<void> {
   const connection = lazyConnection(temporal);
@@ -109,13 +146,18 @@ async function registerSearchAttributes({ temporal, logger }: WorkerOptions): Pr
  * The flows of a project as one bundle for Temporal's workflow sandbox.
  *
  * @param flowsPath the project's `flows/index.ts`.
+ * @param dataConverter that of the worker which will run them. @default nothing is encrypted
  */
 export const bundleFlows = (
   flowsPath: string,
   logger: Logger,
+  dataConverter: DataConverter = {},
 ): Promise<{ readonly code: string }> =>
   bundleWorkflowCode({
     workflowsPath: flowsPath,
+    ...(dataConverter.failureConverterPath && {
+      failureConverterPath: dataConverter.failureConverterPath,
+    }),
     // Evaluated once per thread instead of once per run: memory and time per run, and one
     // AsyncLocalStorage for all of them. The engine keeps no state in its modules.
     preloadModules: [fileURLToPath(new URL(engineModule(), import.meta.url))],
@@ -175,9 +217,27 @@ export function installTemporalRuntime(logger: Logger): void {
   });
 }
 
-const loggable = (meta: object): object =>
+/** Of what the SDK tells with a message, what may be logged. */
+export const loggable = (meta: object): object =>
   Object.fromEntries(
-    Object.entries(meta).filter(([key]) =>
-      ['workflowId', 'runId', 'workflowType', 'activityType', 'attempt', 'error'].includes(key),
-    ),
+    Object.entries(meta)
+      .filter(([key]) =>
+        ['workflowId', 'runId', 'workflowType', 'activityType', 'attempt', 'error'].includes(key),
+      )
+      .map(([key, value]) => [key, key === 'error' ? withoutWords(value) : value]),
   );
+
+/** Where an error came from. Its message is made by flows, of data; the history has it. */
+function withoutWords(error: unknown): object {
+  const { name, type, stack, cause } = (error ?? {}) as Partial<Record<string, unknown>>;
+  const frames = String(stack ?? '').match(/^ {4}at .*$/gm);
+  return {
+    ...(typeof name === 'string' && { name }),
+    ...(typeof type === 'string' && { type }),
+    ...(TidegateError.is(error) && { code: error.code }),
+    // Ours, and it names the key that is to be added.
+    ...(TidegateError.is(error, 'encryption_key_unknown') && { message: error.message }),
+    ...(frames && { at: frames.slice(0, 10).map((frame) => frame.trim()) }),
+    ...(cause === undefined ? {} : { cause: withoutWords(cause) }),
+  };
+}

@@ -22,6 +22,13 @@ import { type WriteLinks, withoutLinks } from './approval-links.ts';
 import { type AttemptLedger, closeLedger, lostAttempt, openLedger } from './attempt-ledger.ts';
 import { decideRetry, type RetryDecision } from './decide-retry.ts';
 import { jsonResult } from './json-result.ts';
+import {
+  type DeclaredWrites,
+  declaredWrites,
+  recordWrite,
+  type WriteJournal,
+  withdrawWrite,
+} from './kept-writes.ts';
 
 export interface OperationDependencies {
   /** Milliseconds since 1970. */
@@ -31,6 +38,8 @@ export interface OperationDependencies {
   readonly logger: OperationLogger;
   /** Puts approval links in place of references to them. @default references stay */
   readonly writeLinks?: WriteLinks;
+  /** Where writes are kept, so that their echoes are known. @default echoes are not known */
+  readonly journal?: WriteJournal;
 }
 
 /** Of pino's logger, what is used here. */
@@ -72,6 +81,8 @@ interface Target {
   readonly timeoutMs: number;
   readonly policy: RetryPolicy;
   readonly run: (call: OperationCall, attempt: number, signal: AbortSignal) => Promise<unknown>;
+  /** What a call writes to the outside system; undefined when that is not to be kept. */
+  readonly writes?: DeclaredWrites;
 }
 
 /** Our own timeout comes first: Temporal's would not say what was waited for. */
@@ -79,14 +90,15 @@ const TIMEOUT_MARGIN_MS = 5_000;
 
 const targetOf = (
   connector: BoundConnector,
-  { effect, repeatable = true, timeout, retry }: Operation<never, never, unknown>,
+  operation: Operation<never, never, unknown>,
 ): Target => ({
-  effect: { effect, repeatable },
+  effect: { effect: operation.effect, repeatable: operation.repeatable ?? true },
   timeoutMs: Math.min(
-    durationMs(timeout, `timeout of ${connector.name}`),
+    durationMs(operation.timeout, `timeout of ${connector.name}`),
     OPERATION_ATTEMPT_MS_MAX - TIMEOUT_MARGIN_MS,
   ),
-  policy: retryPolicy(retry, connector.retry),
+  policy: retryPolicy(operation.retry, connector.retry),
+  ...declaredWrites(connector, operation),
   run: ({ operation, input, idempotencyKey, run, tenant, correlationId }, attempt, signal) =>
     connector.run(operation, input, {
       idempotencyKey,
@@ -123,12 +135,14 @@ async function attempt(
   const watch = watchAttempt(call, target.timeoutMs, ledger);
   try {
     const input = (await dependencies.writeLinks?.(call.input)) ?? call.input;
+    await recordWrite(target.writes, { ...call, input }, dependencies.journal);
     const result = await target.run({ ...call, input }, info.attempt, watch.signal);
     return withoutLinks(jsonResult(result));
   } catch (error) {
-    throw watch.cancelled()
-      ? cancellation(target, call, ledger, dependencies)
-      : failure(target, call, { ledger, error }, dependencies);
+    if (watch.cancelled()) throw cancellation(target, call, ledger, dependencies);
+    const isFirst = info.attempt - ledger.free === 1;
+    if (isFirst) await withdrawWrite(target.writes, call, error, dependencies.journal);
+    throw failure(target, call, { ledger, error }, dependencies);
   } finally {
     watch.end();
   }

@@ -12,7 +12,7 @@ import { type Asked, isApproval, standingOf, withAnswer } from './standing.ts';
 import { type LinkClaims, readLink } from './token.ts';
 
 export interface AnswerOptions {
-  readonly journal: Pick<Journal, 'findPark'>;
+  readonly journal: Pick<Journal, 'findPark' | 'audit'>;
   readonly runs: Pick<RunOperations, 'decide'>;
   /** Any of them may have signed a link; none: nobody can use one. */
   readonly secrets: readonly string[];

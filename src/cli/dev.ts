@@ -1,14 +1,17 @@
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { type Config, readConfig, withEnvFile } from '../config.ts';
 import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { type RunningIngress, startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
+import { workerMetrics } from '../metrics/worker-metrics.ts';
 import { createLogger } from '../telemetry.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { type DevelopmentKey, developmentKey } from './development-key.ts';
 import { devLinkSecret } from './link-secret.ts';
-import { journalOptions, temporalTarget } from './outside.ts';
+import { decoding, journalOptions, retention, temporalTarget } from './outside.ts';
 import { assertPortsFree } from './ports.ts';
 import { loadProject, type Project } from './project.ts';
 import { untilStopped } from './signals.ts';
@@ -30,16 +33,17 @@ export async function dev(directory: string): Promise<void> {
   await assertPortsFree(neededPorts(config));
 
   installTemporalRuntime(logger);
+  const temporal = temporalTarget(config, env);
   // The journal's lock keeps a second process away before this one starts a Temporal on its files.
   const [journal, bundle] = await Promise.all([
-    openJournal({ logger, ...journalOptions(config) }),
-    bundleFlows(project.flowsPath, logger),
+    openJournal({ logger, ...journalOptions(config, env) }),
+    bundleFlows(project.flowsPath, logger, temporal.dataConverter),
   ]);
   const devServer = await startTemporal(config, env, logger);
   try {
-    const temporal = temporalTarget(config, env);
     const connectors = bindConnectors(project.connectors, { env, journal, allowFakes: true });
     const { catalogue, flows } = project;
+    const registry = new Registry();
     // Until there is a dispatcher to tell, it finds what flows emit in the journal.
     let offer: RunningIngress['offer'] = () => {};
     let listens: (url: string) => void = () => {};
@@ -55,8 +59,10 @@ export async function dev(directory: string): Promise<void> {
       onAppended: (appended) => offer(appended),
       links: { secrets: config.linkSecrets, publicUrl: config.publicUrl ?? url },
       bundle,
+      metrics: workerMetrics(registry),
       logger,
     });
+    const devKey = developmentKeyOf(config);
     const temporalUiUrl =
       devServer === undefined ? undefined : `http://127.0.0.1:${config.temporalUiPort}`;
     const ingress = await startIngress({
@@ -67,13 +73,17 @@ export async function dev(directory: string): Promise<void> {
       flows,
       sources,
       connectors,
+      registry,
       logger,
+      ...decoding(env),
+      ...retention(config, directory),
+      ...(devKey === undefined ? {} : { developmentKey: devKey.key }),
       ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
     });
     offer = ingress.offer;
     listens(ingress.url);
     const ms = Date.now() - startedAt;
-    say(welcome({ config, project, connectors, url: ingress.url, temporalUiUrl, ms }));
+    say(welcome({ config, project, connectors, url: ingress.url, temporalUiUrl, devKey, ms }));
 
     await untilStopped(worker.ended);
     say('\nStopping: finishing what is in hand …');
@@ -92,6 +102,10 @@ const withLinkSecret = (config: Config): Config =>
   config.linkSecrets.length > 0
     ? config
     : { ...config, linkSecrets: [devLinkSecret(config.directory)] };
+
+/** Only where nothing says who may call. */
+const developmentKeyOf = ({ token, jwt, directory }: Config): DevelopmentKey | undefined =>
+  token === undefined && jwt === undefined ? developmentKey(directory) : undefined;
 
 const say = (text: string): void => console.log(text);
 
@@ -126,6 +140,7 @@ async function startTemporal(
     port: config.temporalPort,
     uiPort: config.temporalUiPort,
     directory: config.directory,
+    ...(decoding(env).decode && { codecUrl: `http://127.0.0.1:${config.port}/codec` }),
     logger,
   });
 }
@@ -136,6 +151,7 @@ function welcome(ready: {
   readonly connectors: readonly { readonly name: string; readonly mode: string }[];
   readonly url: string;
   readonly temporalUiUrl: string | undefined;
+  readonly devKey: DevelopmentKey | undefined;
   readonly ms: number;
 }): string {
   const { config, project, url } = ready;
@@ -152,6 +168,7 @@ function welcome(ready: {
     `  Journal        ${config.databaseUrl === undefined ? join(config.directory, 'journal') : 'PostgreSQL'}`,
     `  Flows          ${project.flows.flows.map(({ name }) => name).join(', ') || 'none'}`,
     `  Connectors     ${connectors.join(', ') || 'none'}`,
+    ...keyLines(ready.devKey),
     '',
     'Try it:',
     '',
@@ -160,6 +177,18 @@ function welcome(ready: {
     'Stop with Ctrl-C.',
     '',
   ].join('\n');
+}
+
+/** Who is on this machine needs no key; it is for what comes through a tunnel. */
+function keyLines(devKey: DevelopmentKey | undefined): readonly string[] {
+  if (devKey === undefined) return [];
+  const { key, path, isNew } = devKey;
+  return isNew
+    ? [
+        `  Key            ${key}`,
+        `                 (not needed from this machine; kept in ${path})`,
+      ]
+    : [`  Key            kept in ${path}`];
 }
 
 /** A request that this project takes, for the example projects; else where to look. */

@@ -1,9 +1,10 @@
-import { readConfig, withEnvFile } from '../config.ts';
+import { assertAuth, readConfig, withEnvFile } from '../config.ts';
+import { readRoutes } from '../dispatch/read-routes.ts';
 import { startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { createLogger } from '../telemetry.ts';
-import { journalOptions, temporalTarget } from './outside.ts';
+import { decoding, journalOptions, retention, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
 
@@ -11,15 +12,21 @@ import { untilStopped } from './signals.ts';
 export async function ingress(directory: string): Promise<void> {
   const env = withEnvFile(directory, process.env);
   const config = readConfig(env);
+  assertAuth(config);
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
-  const journal = await openJournal({ logger, ...journalOptions(config) });
+  const journal = await openJournal({ logger, ...journalOptions(config, env) });
   const running = await startIngress({
     config,
     journal,
     temporal: temporalTarget(config, env),
+    ...decoding(env),
+    ...retention(config, directory),
     catalogue: project.catalogue,
     flows: project.flows,
+    ...(config.routesFile === undefined
+      ? {}
+      : { routes: readRoutes(directory, config.routesFile) }),
     sources: bindSources(project.sources, env),
     // An ingress calls no outside system; it only lists the connectors.
     connectors: project.connectors.map(({ name, operations }) => ({

@@ -7,6 +7,7 @@ const USAGE = `tidegate <command> [directory]
   dev      [dir]   run a project: journal, ingress, worker and a Temporal dev server
   ingress  [dir]   run its ingress: HTTP, journal, dispatch
   worker   [dir]   run its worker: flows and connector operations (needs DATABASE_URL)
+  keys create|list|rotate|revoke  make and end API keys, at a running Tidegate
   contracts check|release [dir]   compare its contracts with the released ones, or release them
 
 The directory has events.ts and flows/index.ts in it; default: this one.
@@ -22,10 +23,11 @@ const isCommand = (name: string | undefined): name is keyof typeof COMMANDS =>
   name !== undefined && Object.hasOwn(COMMANDS, name);
 
 async function main(): Promise<number> {
-  // It has options of its own.
+  // They have options of their own.
   if (process.argv[2] === 'contracts') {
     return (await import('./contracts.ts')).contracts(process.argv.slice(3));
   }
+  if (process.argv[2] === 'keys') return (await import('./keys.ts')).keys(process.argv.slice(3));
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: { help: { type: 'boolean', short: 'h' } },

@@ -12,6 +12,8 @@ export interface DevServerOptions {
   readonly executable: string;
   readonly port: number;
   readonly uiPort: number;
+  /** What decrypts payloads for the Web UI. @default they are not encrypted */
+  readonly codecUrl?: string;
   /** Where the server keeps its database. */
   readonly directory: string;
   readonly logger: Logger;
@@ -68,13 +70,14 @@ interface StartedServer {
   readonly output: () => string;
 }
 
-function start({ executable, port, uiPort, directory }: DevServerOptions): StartedServer {
+function start({ executable, port, uiPort, directory, codecUrl }: DevServerOptions): StartedServer {
   const child = spawn(
     executable,
     [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--ui-ip', '127.0.0.1'],
       ...['--port', String(port), '--ui-port', String(uiPort), '--log-level', 'error'],
       ...['--db-filename', join(directory, 'temporal.db')],
+      ...(codecUrl === undefined ? [] : ['--ui-codec-endpoint', codecUrl]),
       // Timers shorter than a second would be rounded up to one.
       ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="10ms"'],
       ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => [

@@ -1,8 +1,15 @@
-import { readConfig, withEnvFile } from '../config.ts';
+import { Registry } from 'prom-client';
+import { createAccess } from '../access/authenticate.ts';
+import { type Config, readConfig, withEnvFile } from '../config.ts';
 import { bindConnectors } from '../connectors/bind-connectors.ts';
+import { isLoopback } from '../http/loopback.ts';
+import type { Journal } from '../journal/journal.ts';
 import { openJournal } from '../journal/open.ts';
+import { processMetrics } from '../metrics/process-metrics.ts';
+import { type MetricsServer, startMetricsServer } from '../metrics/server.ts';
+import { workerMetrics } from '../metrics/worker-metrics.ts';
 import { TidegateError } from '../model/error.ts';
-import { createLogger } from '../telemetry.ts';
+import { createLogger, type Logger } from '../telemetry.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
 import { journalOptions, linkOptions, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
@@ -22,9 +29,11 @@ export async function worker(directory: string): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
   installTemporalRuntime(logger);
-  const journal = await openJournal({ logger, ...journalOptions(config) });
+  const journal = await openJournal({ logger, ...journalOptions(config, env) });
+  const registry = new Registry();
+  const temporal = temporalTarget(config, env);
   const options = {
-    temporal: temporalTarget(config, env),
+    temporal,
     journal,
     connectors: bindConnectors(project.connectors, {
       env,
@@ -34,12 +43,35 @@ export async function worker(directory: string): Promise<void> {
     catalogue: project.catalogue,
     flows: project.flows,
     links: linkOptions(config),
-    bundle: await bundleFlows(project.flowsPath, logger),
+    bundle: await bundleFlows(project.flowsPath, logger, temporal.dataConverter),
+    ...(config.taskQueue === undefined ? {} : { taskQueue: config.taskQueue }),
+    metrics: workerMetrics(registry),
     logger,
   };
+  const metricsServer = await startMetrics(config, { registry, journal, logger });
   const running = await whenTemporalAnswers(() => startWorker(options), logger);
   logger.info('worker polls');
   await untilStopped(running.ended);
   await running.stop();
+  await metricsServer?.stop();
   await journal.close();
+}
+
+/** `/metrics`, where METRICS_PORT names a port for it. */
+async function startMetrics(
+  { metricsPort, host, token, jwt }: Config,
+  { registry, journal, logger }: { registry: Registry; journal: Journal; logger: Logger },
+): Promise<MetricsServer | undefined> {
+  processMetrics(registry);
+  if (metricsPort === undefined) return undefined;
+  const access = createAccess({
+    keys: journal.apiKeys,
+    local: isLoopback(host),
+    logger,
+    ...(token === undefined ? {} : { token }),
+    ...(jwt === undefined ? {} : { jwt }),
+  });
+  const server = await startMetricsServer(registry, { host, port: metricsPort, access });
+  logger.info({ port: metricsPort }, 'metrics can be scraped');
+  return server;
 }

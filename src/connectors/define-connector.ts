@@ -6,8 +6,9 @@ import type {
   RateLimit,
   RetryOptions,
 } from '../model/connector.ts';
-import { durationMs } from '../model/duration.ts';
+import { type Duration, durationMs } from '../model/duration.ts';
 import { TidegateError } from '../model/error.ts';
+import { LIMITS } from '../model/limits.ts';
 import { OPERATION_ATTEMPT_MS_MAX } from '../model/protocol.ts';
 import { retryPolicy } from './backoff.ts';
 
@@ -129,6 +130,8 @@ function checkOperation(
     effect,
     timeout,
     retry,
+    writes,
+    echoWithin,
     shared,
   }: Operation<never, never, unknown> & { readonly shared: RetryOptions | undefined },
 ): void {
@@ -144,11 +147,23 @@ function checkOperation(
   if (timeoutMs < 1 || timeoutMs > OPERATION_ATTEMPT_MS_MAX) {
     throw invalid(`${label}: timeout must be from 1ms to 10m, got ${JSON.stringify(timeout)}`);
   }
+  if (writes !== undefined && effect !== 'write') {
+    throw invalid(`${label}: a read has no \`writes\``);
+  }
+  if (echoWithin !== undefined) checkEchoWithin(label, echoWithin, writes !== undefined);
   try {
     retryPolicy(retry, shared);
   } catch (error) {
     if (!TidegateError.is(error)) throw error;
     throw new TidegateError(error.code, `${label}: ${error.message}`);
+  }
+}
+
+function checkEchoWithin(label: string, echoWithin: Duration, hasWrites: boolean): void {
+  if (!hasWrites) throw invalid(`${label}: echoWithin needs \`writes\``);
+  const echoMs = durationMs(echoWithin, `echoWithin of ${label}`);
+  if (echoMs < 1 || echoMs > LIMITS.echoMsMax) {
+    throw invalid(`${label}: echoWithin must be from 1ms to 1d, got ${JSON.stringify(echoWithin)}`);
   }
 }
 

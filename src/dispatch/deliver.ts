@@ -1,6 +1,7 @@
 import { type Client, isGrpcServiceError } from '@temporalio/client';
 import {
   defineSearchAttributeKey,
+  NamespaceNotFoundError,
   SearchAttributeType,
   TypedSearchAttributes,
 } from '@temporalio/common';
@@ -8,6 +9,7 @@ import { messageOf } from '../model/error.ts';
 import type { Delivery, TidegateEvent } from '../model/event.ts';
 import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/protocol.ts';
 import type { RunId, RunParts } from '../model/run.ts';
+import type { RunPlaces } from './places.ts';
 
 /** Hands deliveries to a run, starting it if it is not running. */
 export type Deliver = (run: RunId, parts: RunParts, batch: readonly Delivery[]) => Promise<void>;
@@ -19,17 +21,23 @@ export function temporalDeliver(
   client: Client,
   options: {
     readonly summaryOf: (flow: string) => string | undefined;
-    readonly taskQueue?: string;
+    /** What is marked `pii` in the events of a flow. @default nothing */
+    readonly markedOf?: (flow: string) => RunInput['marked'];
+    /** Where each run is sent. @default all in the client's namespace and on one task queue */
+    readonly placeToSend?: RunPlaces['placeToSend'];
   },
 ): Deliver {
+  const onePlace = { client, taskQueue: TASK_QUEUE };
   return async (run, parts, batch) => {
     const first = batch[0]?.event;
     if (first === undefined) return;
-    const input: RunInput = { run, ...parts };
-    await client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
-      client.workflow.signalWithStart(parts.flow, {
+    const place = (await options.placeToSend?.(run, parts.tenant)) ?? onePlace;
+    const marked = options.markedOf?.(parts.flow);
+    const input: RunInput = { run, ...parts, ...(marked === undefined ? {} : { marked }) };
+    await place.client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
+      place.client.workflow.signalWithStart(parts.flow, {
         workflowId: run,
-        taskQueue: options.taskQueue ?? TASK_QUEUE,
+        taskQueue: place.taskQueue,
         args: [input],
         signal: DELIVER_SIGNAL,
         signalArgs: [batch],
@@ -78,6 +86,8 @@ const UNAUTHENTICATED = 16;
 export function classifyCallFailure(error: unknown): CallFailure {
   const service = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   const reason = messageOf(service);
+  // Routes may name one that is not there: other runs go elsewhere.
+  if (service instanceof NamespaceNotFoundError) return { kind: 'refused', reason };
   if (!isGrpcServiceError(service)) return { kind: 'outage', reason };
   switch (service.code) {
     case INVALID_ARGUMENT:

@@ -12,6 +12,9 @@ import { LIMITS } from '../model/limits.ts';
 import { parseRunId, type RunId } from '../model/run.ts';
 import type { Logger } from '../telemetry.ts';
 import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
+import { fairQueues } from './fair-queues.ts';
+import { surplusLanes } from './lane-shares.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { type Pressure, paceFor } from './pace.ts';
 import { type Repetition, repeat } from './repeat.ts';
 import {
@@ -55,6 +58,8 @@ export interface Dispatcher {
 const SPACING_MS = 250;
 const LEASE_MS = 10_000;
 const POLL_MS = 500;
+/** How often dispatchers wake each other, and look, at most. */
+const WAKE_PAUSE_MS = 20;
 const PENDING_RUNS_MAX = 2_000;
 const MARK_MS = 50;
 /** One cheap call at a time asks whether Temporal is back. */
@@ -65,11 +70,13 @@ const REMEMBERED_RUNS_MAX = 50_000;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { journal, deliver, logger, holder } = options;
-  const queues = new Map<RunId, RunQueue>();
+  const queues = fairQueues();
   const remembered = sentMemory(REMEMBERED_RUNS_MAX);
   const marks = new Map<RunId, number>();
   const pressure = options.pressure ?? (() => ({ utilization: 0, commitsAwaited: 0 }));
   let lanes: ReadonlySet<number> = new Set();
+  /** Held until nothing of them is in flight: other dispatchers are to have them. */
+  let leaving: readonly number[] = [];
   let inMemory = 0;
   let inFlight = 0;
   let outage = { failures: 0, until: 0 };
@@ -91,6 +98,27 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
   });
 
+  /** Lanes of others in which something has come in by this process. */
+  const elsewhere = new Set<number>();
+  const wakeOthers = oneAtATime(
+    async () => {
+      const woken = [...elsewhere];
+      elsewhere.clear();
+      if (woken.length > 0) await journal.wake(woken);
+    },
+    {
+      // Their next poll finds it.
+      onFailure: (error) =>
+        logger.debug({ reason: messageOf(error) }, 'could not wake other dispatchers'),
+      pauseMs: WAKE_PAUSE_MS,
+    },
+  );
+  const pickUps = oneAtATime(pickUp, {
+    onFailure: (error) =>
+      logger.debug({ reason: messageOf(error) }, 'could not read what another process took in'),
+    pauseMs: WAKE_PAUSE_MS,
+  });
+
   const track = (task: Promise<void>): void => {
     tasks.add(task);
     void task.finally(() => tasks.delete(task));
@@ -104,7 +132,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         slots.ask();
         continue;
       }
-      if (!lanes.has(runLane(target.run))) continue;
+      const lane = runLane(target.run);
+      if (!lanes.has(lane)) {
+        elsewhere.add(lane);
+        continue;
+      }
       const queue = queueOf(target.run, target.number === 1 ? 0 : undefined);
       if (
         offerDelivery(queue, { number: target.number, event }, inMemory < LIMITS.dispatchQueueMax)
@@ -112,6 +144,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         inMemory += 1;
       }
     }
+    if (elsewhere.size > 0) wakeOthers.ask();
     pump();
   }
 
@@ -127,7 +160,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const last = remembered.get(run);
     const queue = createRunQueue(run, last?.through ?? sent);
     queue.notBefore = last === undefined ? 0 : last.at + SPACING_MS;
-    queues.set(run, queue);
+    queues.add(queue);
     return queue;
   }
 
@@ -142,15 +175,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     let wakeAt = Number.POSITIVE_INFINITY;
     if (now < notBefore) wakeAt = notBefore;
     else {
-      for (const queue of queues.values()) {
+      const served: RunQueue[] = [];
+      for (const queue of queues.turns()) {
         if (queue.isSending) continue;
         if (inFlight >= allowed) {
           wakeAt = Math.min(wakeAt, now + 20);
           break;
         }
         if (queue.notBefore > now) wakeAt = Math.min(wakeAt, queue.notBefore);
-        else startSending(queue);
+        else {
+          startSending(queue);
+          served.push(queue);
+        }
       }
+      for (const queue of served) queues.served(queue);
     }
     if (Number.isFinite(wakeAt)) pumpTimer = setTimeout(pump, Math.max(1, wakeAt - now));
   }
@@ -165,7 +203,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         queue.isSending = false;
         // Fair between runs: one that has had its turn goes to the end.
         queues.delete(queue.run);
-        if (!isIdle(queue)) queues.set(queue.run, queue);
+        if (lanes.has(runLane(queue.run))) {
+          if (!isIdle(queue)) queues.add(queue);
+        } else inMemory -= queue.waiting.length;
         pump();
       }),
     );
@@ -292,24 +332,44 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  /** Renews the lanes and picks up what this process does not hold: after a crash, from elsewhere, or for want of room. */
   async function poll(): Promise<void> {
     const isRenewed = Date.now() - leasedAt > LEASE_MS / 5;
-    if (isRenewed) {
-      lanes = new Set(await journal.leaseLanes(holder, LEASE_MS));
-      leasedAt = Date.now();
-      for (const [run, queue] of queues) {
-        if (lanes.has(runLane(run)) || queue.isSending) continue;
-        inMemory -= queue.waiting.length;
-        queues.delete(run);
-      }
-      options.onLanes?.([...lanes]);
-    }
+    if (isRenewed) await renewLanes();
+    await giveUpLanes();
     // Limits may have changed with this process.
     if (!isReviewed) await journal.reviewWaiting();
     isReviewed = true;
     // Without limits of its own, only for what an older process may have left waiting.
     if (limits.size > 0 || isRenewed) slots.ask();
+    await pickUp();
+  }
+
+  async function renewLanes(): Promise<void> {
+    const lease = await journal.leaseLanes(holder, LEASE_MS);
+    leaving = surplusLanes(lease);
+    lanes = new Set(lease.lanes.filter((lane) => !leaving.includes(lane)));
+    leasedAt = Date.now();
+    for (const queue of [...queues.all()]) {
+      if (lanes.has(runLane(queue.run)) || queue.isSending) continue;
+      inMemory -= queue.waiting.length;
+      queues.delete(queue.run);
+    }
+    options.onLanes?.([...lanes]);
+  }
+
+  /** What was sent is noted first, so that the next holder does not send it again. */
+  async function giveUpLanes(): Promise<void> {
+    if (leaving.length === 0) return;
+    const sending = new Set([...queues.all()].map(({ run }) => runLane(run)));
+    const given = leaving.filter((lane) => !sending.has(lane));
+    if (given.length === 0) return;
+    await flushMarks();
+    await journal.releaseLanes(holder, given);
+    leaving = leaving.filter((lane) => !given.includes(lane));
+  }
+
+  /** What this process does not hold: after a crash, from elsewhere, or for want of room. */
+  async function pickUp(): Promise<void> {
     if (lanes.size === 0) return;
     for (const pending of await journal.pendingRuns([...lanes], PENDING_RUNS_MAX)) {
       if (!queues.has(pending.run)) sendPending(pending);
@@ -320,6 +380,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   return {
     offer,
     start() {
+      journal.onWake((woken) => {
+        if (woken.some((lane) => lanes.has(lane))) pickUps.ask();
+      });
       repetitions.push(
         repeat(poll, {
           everyMs: POLL_MS,
@@ -332,7 +395,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async stop() {
       isStopped = true;
       clearTimeout(pumpTimer);
-      await Promise.all([...repetitions, slots].map((part) => part.stop()));
+      await Promise.all([...repetitions, slots, pickUps, wakeOthers].map((part) => part.stop()));
       await Promise.allSettled([...tasks]);
       try {
         await flushMarks();

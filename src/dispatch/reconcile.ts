@@ -10,20 +10,28 @@ const DEADLINE_MS = 2_000;
 /** Workflow tasks that fail this often in a row are a fault of the flow's code, not of a worker. */
 const FAILING_ATTEMPTS = 5;
 
+export interface ReconcileContext {
+  readonly journal: Journal;
+  readonly client: Client;
+  /** Of the namespace that a run is in. @default `client` */
+  readonly clientOf?: (namespace: string | undefined) => Client;
+  readonly logger: Logger;
+}
+
 /**
  * Looks for runs that ended outside the flow's control: terminated from the Web UI, timed out, over a
  * limit. What they had not settled becomes dead letters. A run whose code keeps failing is noted on
  * the run. Returns how many runs were found lost.
  */
 export async function reconcile(
-  context: { readonly journal: Journal; readonly client: Client; readonly logger: Logger },
+  context: ReconcileContext,
   lanes: readonly number[],
   { idleMs = IDLE_MS, failingAttempts = FAILING_ATTEMPTS } = {},
 ): Promise<number> {
-  const { journal, client, logger } = context;
+  const { journal, client, logger, clientOf = () => client } = context;
   let lost = 0;
   for (const pending of await journal.doubtfulRuns(lanes, idleMs, RUNS_MAX)) {
-    const ending = await endingOf(client, pending, failingAttempts);
+    const ending = await endingOf(clientOf(pending.namespace), pending, failingAttempts);
     switch (ending.kind) {
       case 'open':
         break;
@@ -48,12 +56,9 @@ export async function reconcile(
 const EVERY_MS = 30_000;
 
 /** Looks every half minute, at the lanes held then. */
-export function startReconciler(context: {
-  readonly journal: Journal;
-  readonly client: Client;
-  readonly logger: Logger;
-  readonly lanes: () => readonly number[];
-}): Repetition {
+export function startReconciler(
+  context: ReconcileContext & { readonly lanes: () => readonly number[] },
+): Repetition {
   const look = async (): Promise<void> => {
     await reconcile(context, context.lanes());
   };

@@ -2,13 +2,7 @@ import type { Journal, PendingRun } from '../journal/journal.ts';
 import { messageOf } from '../model/error.ts';
 import type { FlowLimits } from '../model/flow-registry.ts';
 import type { Logger } from '../telemetry.ts';
-
-export interface SlotRequests {
-  /** Has the journal let begin what it can: at once, or once more after the request in hand. */
-  ask(): void;
-  /** No further request; resolves when the one in hand has ended. */
-  stop(): Promise<void>;
-}
+import { type OneAtATime, oneAtATime } from './one-at-a-time.ts';
 
 /** While a run waits for a slot: how soon one that is free is noticed. */
 const ASK_MS = 100;
@@ -22,10 +16,8 @@ export function slotRequests(options: {
   readonly limits: ReadonlyMap<string, FlowLimits>;
   readonly logger: Logger;
   readonly onAdmitted: (runs: readonly PendingRun[]) => void;
-}): SlotRequests {
+}): OneAtATime {
   const { journal, limits, logger, onAdmitted } = options;
-  let inHand: Promise<void> | undefined;
-  let isAskedAgain = false;
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
 
@@ -34,27 +26,20 @@ export function slotRequests(options: {
     const { admitted, nextInMs } = await journal.admit(limits);
     onAdmitted(admitted);
     if (nextInMs === undefined || isStopped) return;
-    timer = setTimeout(ask, Math.min(nextInMs, ASK_MS));
+    timer = setTimeout(requests.ask, Math.min(nextInMs, ASK_MS));
   }
 
-  function ask(): void {
-    if (isStopped) return;
-    isAskedAgain = inHand !== undefined;
-    if (isAskedAgain) return;
-    inHand = request()
-      .catch((error) => logger.debug({ reason: messageOf(error) }, 'could not ask for slots'))
-      .finally(() => {
-        inHand = undefined;
-        if (isAskedAgain) ask();
-      });
-  }
+  const requests = oneAtATime(request, {
+    onFailure: (error) => logger.debug({ reason: messageOf(error) }, 'could not ask for slots'),
+    pauseMs: 0,
+  });
 
   return {
-    ask,
+    ask: requests.ask,
     async stop() {
       isStopped = true;
       clearTimeout(timer);
-      await inHand;
+      await requests.stop();
     },
   };
 }

@@ -27,7 +27,7 @@ export function loopbackHostsOnly(listensOn: string, publicHost?: string): Reque
     next(
       new TidegateError(
         'host_refused',
-        'This server listens on the loopback interface and answers to that name only: use http://127.0.0.1, or set HOST and TIDEGATE_TOKEN.',
+        'This server listens on the loopback interface and answers to that name only: use http://127.0.0.1, or set TIDEGATE_PUBLIC_URL to the address that people use.',
       ),
     );
   };

@@ -24,12 +24,23 @@ const STATUS_OF: Partial<Readonly<Record<ErrorCode, number>>> = {
   signature_missing: 401,
   signature_invalid: 401,
   host_refused: 403,
+  forbidden: 403,
+  tenant_forbidden: 403,
+  type_forbidden: 403,
   not_found: 404,
   unknown_source: 404,
   run_not_found: 404,
+  dead_letter_not_found: 404,
   event_not_found: 404,
+  raw_not_kept: 404,
   method_not_allowed: 405,
+  body_too_slow: 408,
   run_not_waiting: 409,
+  dead_letter_closed: 409,
+  decision_needed: 409,
+  not_retriable: 409,
+  key_not_found: 404,
+  key_inactive: 409,
   body_too_large: 413,
   event_too_large: 413,
   batch_too_large: 413,
@@ -44,15 +55,24 @@ const STATUS_OF: Partial<Readonly<Record<ErrorCode, number>>> = {
   filter_failed: 422,
   too_many_hops: 422,
   source_mapping_failed: 422,
+  rate_limited: 429,
+  too_many_headers: 431,
   decision_invalid: 422,
+  request_invalid: 422,
+  unknown_flow: 422,
+  key_invalid: 422,
   journal_unavailable: 503,
   temporal_unavailable: 503,
   backlog_full: 503,
   keys_unavailable: 503,
   not_ready: 503,
+  encryption_key_unknown: 503,
   // A source without its secret, found when it is used.
   config_invalid: 503,
 };
+
+/** The status that a code is answered with. */
+export const statusOf = (code: ErrorCode): number => STATUS_OF[code] ?? 500;
 
 /** Seconds after which to try again, for our own trouble that is expected to pass. */
 const RETRY_AFTER_SECONDS = 2;
@@ -61,6 +81,7 @@ const RETRY_AFTER_SECONDS = 2;
 const DETAIL_OF: Partial<Readonly<Record<ErrorCode, string>>> = {
   journal_unavailable:
     'The journal does not answer now. Nothing of this request counts as taken; sending it again with the same ids is safe.',
+  keys_unavailable: 'The keys to verify this with cannot be fetched now: send it again.',
   temporal_unavailable:
     'Temporal or its worker does not answer now. What was asked may have been done; sending it again is safe.',
 };
@@ -76,19 +97,28 @@ export function problemOf(error: unknown): Problem {
   }
   const errors = known.details.errors as Problem['errors'];
   const detail = DETAIL_OF[known.code] ?? known.message;
-  return problem(STATUS_OF[known.code] ?? 500, known.code, detail, errors);
+  return problem(statusOf(known.code), known.code, detail, errors);
 }
 
-/** Answers a thrown value as `application/problem+json`, with `Retry-After` on 503. */
+/** Answers a thrown value as `application/problem+json`, with `Retry-After` on 429 and 503. */
 export function sendProblem(response: Response, error: unknown): void {
   const body = problemOf(error);
-  if (body.status === 503) response.set('Retry-After', String(RETRY_AFTER_SECONDS));
-  if (body.code === 'unauthorized') response.set('WWW-Authenticate', 'Bearer');
+  const retryAfter = retryAfterSeconds(error, body.status);
+  if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
+  const challenge = TidegateError.is(error) ? error.details.challenge : undefined;
+  if (typeof challenge === 'string') response.set('WWW-Authenticate', challenge);
   response
     .status(body.status)
     .set('Cache-Control', 'no-store')
     .type('application/problem+json')
     .send(JSON.stringify(body));
+}
+
+/** What the error says in `details.retryAfterSeconds`, for refusals that are expected to pass. */
+function retryAfterSeconds(error: unknown, status: number): number | undefined {
+  if (status !== 429 && status !== 503) return undefined;
+  const known = TidegateError.is(error) ? error.details.retryAfterSeconds : undefined;
+  return typeof known === 'number' ? known : RETRY_AFTER_SECONDS;
 }
 
 function problem(

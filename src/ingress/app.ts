@@ -1,6 +1,5 @@
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
-import { bearerToken } from '../http/bearer.ts';
-import { loopbackHostsOnly } from '../http/loopback.ts';
+import { type Access, createAccess, requires } from '../access/authenticate.ts';
 import { problemOf, sendProblem } from '../http/problem.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
@@ -8,19 +7,25 @@ import { messageOf, TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Logger } from '../telemetry.ts';
+import { type Admission, createAdmission } from './admission.ts';
+import { fewHeaders } from './connections.ts';
 import { deprecationHeaders, deprecationsOf, deprecationWarning } from './deprecation.ts';
 import type { AppendedDelivery, EventResult, IngressContext, Intake } from './exchange.ts';
 import { healthz, type ReadinessChecks, readyz } from './health.ts';
+import { observeRequests } from './observe-requests.ts';
+import type { IngressObserver } from './observer.ts';
 import { ingest, resultsOf, takeCloudEvents, takePlainEvent, takeWebhook } from './pipeline.ts';
 import { countRefusals, type Refusals, type RefusedDelivery } from './refusals.ts';
+import { closeUnlessRead } from './slow-bodies.ts';
 import { type BoundSource, type HandshakeAnswer, pathOf } from './source.ts';
 import { secretVariable } from './source-secrets.ts';
 import { sendHandshake } from './stages/answer-setup.ts';
+import { forCaller } from './stages/check-caller.ts';
 import type { Committed } from './stages/commit.ts';
 import { preferredWait, waitForOutcomes } from './stages/wait-for-outcomes.ts';
 
 export interface IngressOptions {
-  readonly journal: Pick<Journal, 'append' | 'reject' | 'findRun' | 'ping'>;
+  readonly journal: IngressContext['journal'] & Pick<Journal, 'ping'>;
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
   readonly flows: FlowRegistry;
   /** Made by `bindSources`. @default none */
@@ -28,10 +33,8 @@ export interface IngressOptions {
   readonly logger: Logger;
   /** Told of deliveries as soon as they are committed: the dispatcher's fast path. */
   readonly onAppended?: (appended: readonly AppendedDelivery[]) => void;
-  /** What `/events` asks for as bearer token; absent, none is asked for. */
-  readonly token?: string;
-  /** The address that the server listens on; on loopback without a token, `/events` answers to that name only. */
-  readonly host?: string;
+  /** Who may send to `/events`. @default requests from this machine, without a credential */
+  readonly access?: Access;
   /** Other parts of the process, such as the operator API. They answer for themselves. */
   readonly routers?: readonly { readonly path: string; readonly router: RequestHandler }[];
   /** What `/readyz` asks beside the journal. */
@@ -39,20 +42,26 @@ export interface IngressOptions {
   readonly now?: () => Date;
   /** Where webhooks reach us, without a slash at its end: some providers sign the address. */
   readonly publicUrl?: string;
+  /** Whether verified deliveries are kept as they came. @default false */
+  readonly keepRaw?: boolean;
   /** Counts the deliveries that sources refuse. @default a counter that nobody reads */
   readonly refusals?: Refusals;
   /** Told of events in an old version of their contract. @default nobody counts them */
   readonly oldSenders?: OldSenders;
+  /** What is let in. @default everything */
+  readonly admission?: Admission;
+  /** Told of requests and events, for metrics. @default nobody counts them */
+  readonly observer?: IngressObserver;
+  /** Proxies in front of it, whose `X-Forwarded-For` tells where a request comes from. @default 0 */
+  readonly trustedProxies?: number;
+  /** Whether the process takes its leave: `/readyz` says so. @default never */
+  readonly isStopping?: () => boolean;
 }
 
-/**
- * The ingress: events in over HTTP, answered only when they are durable (DESIGN §5).
- *
- * @throws TidegateError `config_invalid` for an empty token.
- */
+/** The ingress: events in over HTTP, answered only when they are durable (DESIGN §5). */
 export function createIngressApp(options: IngressOptions): Express {
-  const { journal, logger, sources = [], token } = options;
-  if (token === '') throw new TidegateError('config_invalid', 'TIDEGATE_TOKEN is empty.');
+  const { journal, logger, sources = [] } = options;
+  const { access = createAccess({ local: true, logger }) } = options;
   for (const { name, verify, secrets } of sources) {
     if (verify.needsSecret && secrets.length === 0) {
       logger.warn({ source: name }, `takes no webhooks until ${secretVariable(name)} is set`);
@@ -75,19 +84,37 @@ export function createIngressApp(options: IngressOptions): Express {
     },
     now: options.now ?? (() => new Date()),
     ...(options.oldSenders && { oldSenders: options.oldSenders }),
+    ...(options.observer && { observer: options.observer }),
   };
   const app = express().disable('x-powered-by').disable('etag').set('query parser', 'simple');
-  const guard = eventsGuard(options);
-  const answer = answering(context, logger);
+  app.set('trust proxy', options.trustedProxies ?? 0);
+  const { admission = createAdmission({}) } = options;
+  const guard = [
+    admission.beforeEvents,
+    access.authenticate,
+    requires('events:write'),
+    admission.ofCaller,
+  ];
+  const answer = answering(context, admission, logger);
+  if (options.observer !== undefined) app.use(observeRequests(options.observer));
+  app.use(fewHeaders);
 
-  app.route('/events').post(guard, answer(takeCloudEvents)).all(only('POST'));
-  app.route('/events/:type').post(guard, answer(takePlainEvent)).all(only('POST'));
+  app
+    .route('/events')
+    .post(guard, answer(forCaller(takeCloudEvents)))
+    .all(only('POST'));
+  app
+    .route('/events/:type')
+    .post(guard, answer(forCaller(takePlainEvent)))
+    .all(only('POST'));
   const refusals = options.refusals ?? countRefusals();
   const hooks = answer((request) =>
     takeWebhook(request, {
       sources,
       publicUrl: options.publicUrl,
+      keepRaw: options.keepRaw ?? false,
       now: context.now,
+      admission,
       onRefused: refusalLog(refusals, logger, context.now),
     }),
   );
@@ -103,7 +130,7 @@ export function createIngressApp(options: IngressOptions): Express {
   app.route('/healthz').get(healthz).all(only('GET, HEAD'));
   app
     .route('/readyz')
-    .get(readyz({ journal: () => journal.ping(), ...options.checks }, logger))
+    .get(readyz({ journal: () => journal.ping(), ...options.checks }, logger, options.isStopping))
     .all(only('GET, HEAD'));
   for (const { path, router } of options.routers ?? []) app.use(path, router);
   app.use(() => {
@@ -113,10 +140,6 @@ export function createIngressApp(options: IngressOptions): Express {
   return app;
 }
 
-function eventsGuard({ token, host = '127.0.0.1' }: IngressOptions): RequestHandler {
-  return token === undefined ? loopbackHostsOnly(host) : bearerToken(token);
-}
-
 const only =
   (methods: string): RequestHandler =>
   (_request, response) => {
@@ -124,7 +147,7 @@ const only =
     throw new TidegateError('method_not_allowed', `This address takes ${methods} only.`);
   };
 
-function answering(context: IngressContext, logger: Logger) {
+function answering(context: IngressContext, admission: Admission, logger: Logger) {
   let waiting = 0;
 
   async function outcomes(
@@ -154,6 +177,7 @@ function answering(context: IngressContext, logger: Logger) {
     async (request, response) => {
       const intake = await take(request);
       if (!('candidates' in intake)) return sendHandshake(response, intake);
+      admission.tenants(intake);
       const deprecations = deprecationsOf(intake, context.catalogue);
       response.set(deprecationHeaders(deprecations));
       const committed = await ingest(intake, context);
@@ -191,10 +215,15 @@ const problems =
   (error: unknown, request: Request, response: Response, next: (error: unknown) => void): void => {
     const { status, code } = problemOf(error);
     const route: unknown = request.route?.path;
-    if (status >= 500) {
+    // What is shed comes by the thousand; that it begins and ends is logged where it is decided.
+    if (status >= 500 && code !== 'backlog_full') {
       const stack = status === 500 && error instanceof Error ? error.stack : undefined;
       logger.error({ route, code, reason: messageOf(error), stack }, 'could not take a request');
     } else logger.debug({ route, code }, 'refused a request');
     if (response.headersSent) next(error);
-    else sendProblem(response, error);
+    else {
+      response.status(status);
+      closeUnlessRead(request, response);
+      sendProblem(response, error);
+    }
   };

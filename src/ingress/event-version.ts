@@ -9,6 +9,9 @@ export function versionOf(
   { attributes: { schemaversion }, isOurs }: Pick<Candidate, 'attributes' | 'isOurs'>,
   contract: Pick<Contract, 'version' | 'unversioned'>,
 ): number {
-  if (schemaversion !== undefined && schemaversion !== null) return Number(schemaversion);
+  // A sender may write anything: an object is no version, and `Number` throws for some.
+  if (typeof schemaversion === 'number' || typeof schemaversion === 'string') {
+    return Number(schemaversion);
+  }
   return isOurs === true ? contract.version : contract.unversioned;
 }

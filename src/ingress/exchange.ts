@@ -7,22 +7,30 @@ import type {
   DeliveryTarget,
   Journal,
   NumberedDelivery,
+  RawDelivery,
   Rejection,
 } from '../journal/journal.ts';
+import type { ObjectChange } from '../model/change.ts';
 import type { Contract, ContractProblem, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { ErrorCode } from '../model/error.ts';
 import type { EventStatus, Json, TidegateEvent } from '../model/event.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
+import type { IngressObserver } from './observer.ts';
 
 /** What the stages of an event need to know. */
 export interface IngressContext {
-  readonly journal: Pick<Journal, 'append' | 'reject' | 'findRun'>;
+  readonly journal: Pick<
+    Journal,
+    'append' | 'reject' | 'findRun' | 'claimEchoes' | 'ancestorsOf' | 'tripFuses'
+  >;
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
   readonly flows: FlowRegistry;
   readonly onAppended: (appended: readonly AppendedDelivery[]) => void;
   readonly now: () => Date;
   /** Told of events in an old version. @default nobody counts them */
   readonly oldSenders?: OldSenders;
+  /** Told what became of each event. @default nobody counts them */
+  readonly observer?: Pick<IngressObserver, 'decided'>;
 }
 
 /** A delivery that has just been committed, with its event: what a dispatcher can send at once. */
@@ -41,6 +49,8 @@ export interface Candidate {
   readonly requestBytes: number;
   /** Made by code of this project, a flow or a source's mapping, and not by a sender. */
   readonly isOurs?: true;
+  /** What it tells of, as a source's mapping says: an echo of our own write is known by it. */
+  readonly change?: ObjectChange;
   /** What was wrong with it before it had attributes. */
   readonly problems?: readonly ContractProblem[];
 }
@@ -52,6 +62,8 @@ export interface Intake {
   readonly candidates: readonly (Candidate | Decision)[];
   /** The answer to events that are durable; 200 and 204 have no body. @default 202, with the results */
   readonly acknowledge?: 200 | 202 | 204;
+  /** The request itself, where it is kept with its events. */
+  readonly raw?: RawDelivery;
 }
 
 /** An event that no stage has decided about yet. */
@@ -75,9 +87,6 @@ export interface Refusal {
   readonly correlationId: string;
 }
 
-/** One step of an event's way: it goes on, or what becomes of it is decided. */
-export type EventStage = (passing: Passing, context: IngressContext) => Passing | Decision;
-
 /** One event's part of the answer (DESIGN §5). */
 export interface EventResult {
   readonly id: string;
@@ -85,6 +94,8 @@ export interface EventResult {
   readonly reason?: string;
   readonly correlationId: string;
   readonly deliveries: readonly DeliveryResult[];
+  /** The flows that could not decide: what is held for them is decided later. Absent when all could. */
+  readonly held?: readonly { readonly flow: string; readonly code: ErrorCode }[];
   /** What its sender is to do before long, such as leaving a deprecated version. */
   readonly warning?: string;
   /** What is wrong with a rejected event, part by part. */

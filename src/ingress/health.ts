@@ -13,10 +13,18 @@ export const healthz: RequestHandler = (_request, response) => {
   response.set('Cache-Control', 'no-store').json({ status: 'ok' });
 };
 
-/** `/readyz`: 503 naming what is down. Why is for the log: nobody has to show a token here. */
+/**
+ * `/readyz`: 503 naming what is down, or that the process takes its leave. Why is for the log: nobody has to
+ * show a token here.
+ */
 export const readyz =
-  (checks: ReadinessChecks, logger: Logger): RequestHandler =>
+  (
+    checks: ReadinessChecks,
+    logger: Logger,
+    isStopping: () => boolean = () => false,
+  ): RequestHandler =>
   async (_request, response) => {
+    if (isStopping()) throw new TidegateError('not_ready', 'Not ready: this process is stopping.');
     const states = await Promise.all(
       Object.entries(checks).map(async ([name, check]) => ({
         name,

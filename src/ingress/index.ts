@@ -8,14 +8,30 @@ export {
   defineSource,
   type HandshakeAnswer,
   type Mapped,
+  type MappedRecord,
+  mapRecords,
   type SetupRequest,
   type Source,
   type SourceDelivery,
   type SourceEvent,
 } from './source.ts';
 export type { SourceSecret } from './source-secrets.ts';
+export { eventTime } from './sources/event-time.ts';
 export { githubSource } from './sources/github.ts';
 export { githubEvents } from './sources/github-events.ts';
+export { hubspotSource } from './sources/hubspot.ts';
+export { hubspotEvents } from './sources/hubspot-events.ts';
+export { jiraSource } from './sources/jira.ts';
+export { jiraEvents } from './sources/jira-events.ts';
+export { shopifySource } from './sources/shopify.ts';
+export { shopifyEvents } from './sources/shopify-events.ts';
+export { slackSource } from './sources/slack.ts';
+export { slackEvents } from './sources/slack-events.ts';
+export { stripeSource } from './sources/stripe.ts';
+export { stripeEvents } from './sources/stripe-events.ts';
+export { type PrefixedEvents, prefixEvents, type VendorOptions } from './sources/vendor.ts';
+export { zendeskSource } from './sources/zendesk.ts';
+export { zendeskEvents } from './sources/zendesk-events.ts';
 export { hubspotSignature, squareSignature } from './verifiers/address-hmac.ts';
 export { adyenSignature } from './verifiers/adyen.ts';
 export { type AwsSnsOptions, awsSnsHandshake, awsSnsSignature } from './verifiers/aws-sns.ts';

@@ -1,40 +1,88 @@
 /** The ingress as a process runs it: HTTP in, journal, dispatch. A composition root. */
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Client, type Connection } from '@temporalio/client';
+import { Registry } from 'prom-client';
+import { type Access, createAccess } from '../access/authenticate.ts';
 import { approvalRouter } from '../approvals/router.ts';
 import type { Config } from '../config.ts';
 import { countOldSenders } from '../contracts/old-senders.ts';
 import { temporalDeliver } from '../dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../dispatch/dispatcher.ts';
 import { pressureMeter } from '../dispatch/pace.ts';
+import { runPlaces } from '../dispatch/places.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
+import { startRetention } from '../dispatch/retention.ts';
+import { isLoopback } from '../http/loopback.ts';
 import type { Journal } from '../journal/journal.ts';
+import {
+  type IngressMetrics,
+  type IngressReadings,
+  ingressMetrics,
+} from '../metrics/ingress-metrics.ts';
+import { processMetrics } from '../metrics/process-metrics.ts';
+import { metricsRouter } from '../metrics/router.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import { TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
+import { LIMITS } from '../model/limits.ts';
+import { maskingOf } from '../model/masking.ts';
+import type { Retention } from '../model/retention.ts';
+import { namespacesOf, ONE_PLACE, type Routes } from '../model/routes.ts';
+import { openApiDocument } from '../openapi/document.ts';
+import { openApiRouter } from '../openapi/serve.ts';
+import { type CodecOptions, codecRouter } from '../operator/codec.ts';
 import type { ListedConnector } from '../operator/connectors.ts';
 import { operatorRouter } from '../operator/router.ts';
-import { temporalRunOperations } from '../operator/run-operations.ts';
+import { type RunOperations, temporalRunOperations } from '../operator/run-operations.ts';
 import type { Logger } from '../telemetry.ts';
 import { lazyConnection, pingTemporal, type TemporalTarget } from '../temporal.ts';
+import { decideAgain } from './again.ts';
 import { createIngressApp } from './app.ts';
+import { closeServer, createBoundedServer } from './connections.ts';
+import { type Pressure, startPressure } from './pressure.ts';
+import { verifyAgain } from './raw-delivery.ts';
+import { countRefusals, type Refusals } from './refusals.ts';
 import { keepRegistering } from './register-search-attributes.ts';
 import type { BoundSource } from './source.ts';
 
 export interface IngressOptions {
   readonly config: Pick<Config, 'host' | 'port' | 'token' | 'publicUrl'> &
-    Partial<Pick<Config, 'linkSecrets'>>;
+    Partial<
+      Pick<
+        Config,
+        | 'linkSecrets'
+        | 'codecOrigins'
+        | 'jwt'
+        | 'limits'
+        | 'shedBacklog'
+        | 'trustedProxies'
+        | 'drainSeconds'
+        | 'rawDays'
+      >
+    >;
+  /** What `tidegate dev` takes from callers where nothing is configured. */
+  readonly developmentKey?: string;
   readonly journal: Journal;
   readonly temporal: TemporalTarget;
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
   readonly flows: FlowRegistry;
+  /** Where tenants' runs go. @default all in the namespace of `temporal`, on one task queue */
+  readonly routes?: Routes;
   readonly sources: readonly BoundSource[];
   readonly connectors: readonly ListedConnector[];
+  /** How long event data is kept. @default for ever */
+  readonly retention?: Retention;
+  /** Decrypts payloads for people. @default nothing is encrypted, and there is no codec server */
+  readonly decode?: CodecOptions['decode'];
   /** Where people read histories, for the links that the operator API gives. */
   readonly temporalUiUrl?: string;
   readonly logger: Logger;
+  /** What `/metrics` answers with, where others of this process write to it too. @default one of its own */
+  readonly registry?: Registry;
 }
 
 export interface RunningIngress {
@@ -53,48 +101,113 @@ export interface RunningIngress {
  */
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
   const { journal, temporal, flows, logger, config } = options;
+  const { rawDays = 0 } = config;
   const connection = lazyConnection(temporal);
-  const client = new Client({ connection, namespace: temporal.namespace });
+  const client = new Client({
+    connection,
+    namespace: temporal.namespace,
+    ...(temporal.dataConverter && { dataConverter: temporal.dataConverter }),
+  });
+  const { routes = ONE_PLACE } = options;
+  const places = runPlaces({ journal, connection, temporal, routes });
+  // Routes that were taken away bind the runs that they placed, until those are settled.
+  const arePlaced =
+    options.routes !== undefined || (await journal.hasPlacedRuns().catch(() => true));
+  const runs = temporalRunOperations(client, places.clientOfRun);
   const summaries = new Map(flows.flows.map(({ name, head }) => [name, head.summary]));
   let lanes: readonly number[] = [];
   const meter = pressureMeter();
+  let isStopping = false;
+  const access = accessOf(options);
+  const measured = startMeasuring(options, {
+    refusedCallers: access.counts,
+    lanesHeld: () => lanes.length,
+    connections: () => promisify(server.getConnections).call(server),
+  });
+  const { metrics, pressure, refusals, oldSenders } = measured;
   const dispatcher = createDispatcher({
     journal,
     pressure: meter.read,
     logger,
     limits: flows.limits,
     holder: randomUUID(),
-    deliver: temporalDeliver(client, { summaryOf: (flow) => summaries.get(flow) }),
+    deliver: metrics.delivering(
+      temporalDeliver(client, {
+        summaryOf: (flow) => summaries.get(flow),
+        markedOf: markedOf(options),
+        ...(arePlaced && { placeToSend: places.placeToSend }),
+      }),
+    ),
     onLanes: (held) => {
       lanes = held;
     },
   });
-  const oldSenders = countOldSenders();
   const app = createIngressApp({
     ...options,
     oldSenders,
-    journal: { ...journal, append: (entries) => meter.awaiting(journal.append(entries)) },
-    ...(config.token === undefined ? {} : { token: config.token }),
-    host: config.host,
+    refusals,
+    admission: pressure.admission,
+    observer: metrics.observer,
+    trustedProxies: config.trustedProxies ?? 0,
+    isStopping: () => isStopping,
+    journal: {
+      ...journal,
+      append: (entries) =>
+        metrics.committing(pressure.awaiting(meter.awaiting(journal.append(entries)))),
+    },
+    access,
     ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
+    keepRaw: rawDays > 0,
     onAppended: dispatcher.offer,
     checks: { journal: () => journal.ping(), temporal: () => pingTemporal(connection) },
     routers: [
-      { path: '/api/v1', router: operator(options, client, oldSenders) },
-      { path: '/approvals', router: approvals(options, client) },
+      {
+        path: '/api/v1',
+        router: operator(options, { runs, oldSenders, access, onAppended: dispatcher.offer }),
+      },
+      { path: '/approvals', router: approvals(options, runs) },
+      {
+        path: '/metrics',
+        router: metricsRouter(measured.registry, metricsAccess(options, access)),
+      },
+      ...codec(options, access),
+      { path: '/openapi.json', router: openApiRouter(openApiDocument(options), access) },
     ],
   });
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000 }, app);
-  const address = await listen(server, config);
+  const server = createBoundedServer(app);
+  server.on('drop', metrics.connectionDropped);
+  const address = await listen(server, config).catch(async (error: unknown) => {
+    await pressure.stop();
+    throw error;
+  });
   dispatcher.start();
-  const registration = keepRegistering(connection, temporal.namespace, logger);
-  const reconciler = startReconciler({ journal, client, logger, lanes: () => lanes });
+  const namespaces = new Set([temporal.namespace, ...namespacesOf(routes)]);
+  const registrations = [...namespaces].map((namespace) =>
+    keepRegistering(connection, namespace, logger),
+  );
+  const retention = startRetention({
+    journal,
+    rawDays,
+    logger,
+    ...(options.retention && { retention: options.retention }),
+  });
+  const reconciler = startReconciler({
+    journal,
+    client,
+    logger,
+    lanes: () => lanes,
+    clientOf: places.clientOf,
+  });
   return {
     url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
     offer: dispatcher.offer,
     async stop() {
+      isStopping = true;
+      await sleep((config.drainSeconds ?? 0) * 1_000);
       await closeServer(server);
-      registration.stop();
+      await pressure.stop();
+      for (const registration of registrations) registration.stop();
+      await retention.stop();
       await reconciler.stop();
       await dispatcher.stop();
       await closeConnection(connection);
@@ -102,26 +215,120 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   };
 }
 
-function operator(options: IngressOptions, client: Client, oldSenders: OldSenders) {
-  const { journal, flows, connectors, config, temporal, temporalUiUrl, logger } = options;
+/** The codec server, where payloads are encrypted. */
+function codec({ decode, config, temporalUiUrl, logger }: IngressOptions, access: Access) {
+  if (decode === undefined) return [];
+  const origins = config.codecOrigins ?? originsOf(temporalUiUrl);
+  return [{ path: '/codec', router: codecRouter({ decode, access, origins, logger }) }];
+}
+
+/** A Web UI on this machine is opened by either name. */
+const originsOf = (url: string | undefined): readonly string[] =>
+  url === undefined ? [] : [url, url.replace('127.0.0.1', 'localhost')];
+
+/** What is marked `pii` in the events that a flow takes; undefined where nothing is. */
+function markedOf({ catalogue, flows }: IngressOptions) {
+  const masking = maskingOf(catalogue);
+  const marked = new Map(
+    flows.flows.map(({ name, head }) => [
+      name,
+      head.on.flatMap((type) => {
+        const paths = masking?.pathsOf(type) ?? [];
+        return paths.length === 0 ? [] : [[type, paths] as const];
+      }),
+    ]),
+  );
+  return (flow: string) => {
+    const entries = marked.get(flow) ?? [];
+    return entries.length === 0 ? undefined : Object.fromEntries(entries);
+  };
+}
+
+/** Where no credential is configured, whoever is on this machine may call; HOST is loopback then. */
+function accessOf(
+  { config, developmentKey, journal, logger }: IngressOptions,
+  local: boolean = config.token === undefined && config.jwt === undefined,
+): Access {
+  const { token, jwt } = config;
+  return createAccess({
+    keys: journal.apiKeys,
+    local,
+    logger,
+    ...(token === undefined ? {} : { token }),
+    ...(jwt === undefined ? {} : { jwt }),
+    ...(developmentKey === undefined ? {} : { developmentKey }),
+  });
+}
+
+/** Whoever is on the machine may scrape an ingress that only the machine can reach. */
+const metricsAccess = (options: IngressOptions, access: Access): Access =>
+  isLoopback(options.config.host) ? accessOf(options, true) : access;
+
+interface Measuring {
+  readonly registry: Registry;
+  readonly metrics: IngressMetrics;
+  readonly pressure: Pressure;
+  readonly refusals: Refusals;
+  readonly oldSenders: OldSenders;
+}
+
+function startMeasuring(
+  { journal, config, logger, registry = new Registry() }: IngressOptions,
+  read: Pick<IngressReadings, 'lanesHeld' | 'connections' | 'refusedCallers'>,
+): Measuring {
+  const refusals = countRefusals();
+  const oldSenders = countOldSenders();
+  processMetrics(registry);
+  // Each knows the other: what is let in is counted, and the counts tell what is let in.
+  const metrics = ingressMetrics(registry, {
+    ...read,
+    refusals,
+    oldSenders,
+    backlog: () => pressure.backlog(),
+    deadLetters: () => pressure.deadLetters(),
+    shedState: () => pressure.shedState(),
+  });
+  const pressure: Pressure = startPressure({
+    journal,
+    observer: metrics.observer,
+    onTick: (lateMs) => metrics.eventLoopDelay(lateMs / 1_000),
+    logger,
+    ...(config.limits && { limits: config.limits }),
+    ...(config.shedBacklog && { shedBacklog: config.shedBacklog }),
+  });
+  return { registry, metrics, pressure, refusals, oldSenders };
+}
+
+function operator(
+  options: IngressOptions,
+  others: {
+    readonly runs: RunOperations;
+    readonly oldSenders: OldSenders;
+    readonly access: Access;
+    readonly onAppended: Dispatcher['offer'];
+  },
+) {
+  const { runs, oldSenders, access, onAppended } = others;
+  const { journal, flows, connectors, temporal, temporalUiUrl, logger } = options;
   return operatorRouter({
     journal,
     flows,
     connectors,
     contracts: { catalogue: options.catalogue, oldSenders },
     logger,
-    runs: temporalRunOperations(client),
+    runs,
+    verifyAgain: verifyAgain(options.sources),
+    again: decideAgain({ ...options, oldSenders, onAppended, now: () => new Date() }),
     namespace: temporal.namespace,
-    host: config.host,
-    ...(config.token === undefined ? {} : { token: config.token }),
+    access,
     ...(temporalUiUrl === undefined ? {} : { temporalUiUrl }),
   });
 }
 
-function approvals({ journal, config, logger }: IngressOptions, client: Client) {
+function approvals({ journal, config, logger }: IngressOptions, runs: RunOperations) {
   return approvalRouter({
     journal,
-    runs: temporalRunOperations(client),
+    runs,
     secrets: config.linkSecrets ?? [],
     host: config.host,
     logger,
@@ -134,7 +341,7 @@ const listen = (server: Server, { host, port }: { host: string; port: number }) 
     const fail = (error: NodeJS.ErrnoException): void =>
       reject(error.code === 'EADDRINUSE' ? portTaken(host, port, error) : error);
     server.once('error', fail);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: LIMITS.connectionsWaitingMax }, () => {
       server.off('error', fail);
       resolve(server.address() as AddressInfo);
     });
@@ -146,19 +353,5 @@ const portTaken = (host: string, port: number, cause: Error): TidegateError =>
     `Another process listens on ${host}, port ${port} (the ingress). Stop it, or set PORT to a free port.`,
     { cause },
   );
-
-const DRAIN_MS_MAX = 5_000;
-
-async function closeServer(server: Server): Promise<void> {
-  // Else a connection that is kept alive brings new requests until it is cut off in the middle of one.
-  server.prependListener('request', (_request, response) => {
-    response.setHeader('Connection', 'close');
-  });
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS_MAX);
-  await closed;
-  clearTimeout(timer);
-}
 
 const closeConnection = (connection: Connection): Promise<void> => connection.close();

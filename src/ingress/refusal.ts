@@ -35,6 +35,7 @@ export function refuseCandidate(
       message: summary(code, shown),
       errors: shown,
       body,
+      ...(candidate.isOurs && { isOurs: true }),
     },
   };
 }
@@ -59,6 +60,7 @@ export function refuseEvent(
       message,
       ...(errors === undefined ? {} : { errors }),
       body: textOf(candidate, code),
+      ...(candidate.isOurs && { isOurs: true }),
     },
   };
 }

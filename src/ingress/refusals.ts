@@ -1,6 +1,6 @@
 /** What is remembered of refused deliveries: numbers by source and cause, never what a request held. */
+import { fewLines } from '../http/few-lines.ts';
 import type { ErrorCode } from '../model/error.ts';
-import { LIMITS } from '../model/limits.ts';
 import type { RefusalCause } from './verifiers/verifier.ts';
 
 export interface RefusedDelivery {
@@ -29,38 +29,18 @@ export interface Refusals {
   counts(): readonly RefusalCount[];
 }
 
-interface Minute {
-  readonly minute: number;
-  readonly lines: number;
-  readonly unlogged: number;
-}
-
-const MINUTE_MS = 60_000;
-
 export function countRefusals(): Refusals {
   const counts = new Map<string, RefusalCount>();
-  const minutes = new Map<string, Minute>();
+  const lines = new Map<string, ReturnType<typeof fewLines>>();
   return {
     note({ source, cause, bytes }, nowMs) {
       const key = `${source}/${cause}`;
       const before = counts.get(key) ?? { source, cause, count: 0, bytes: 0 };
       counts.set(key, { ...before, count: before.count + 1, bytes: before.bytes + bytes });
-      const minute = Math.floor(nowMs / MINUTE_MS);
-      const { line, next } = decideLine(minutes.get(source), minute);
-      minutes.set(source, next);
-      return line;
+      const line = lines.get(source) ?? fewLines();
+      lines.set(source, line);
+      return line(nowMs);
     },
     counts: () => [...counts.values()],
   };
-}
-
-function decideLine(
-  last: Minute | undefined,
-  minute: number,
-): { readonly line: { readonly unlogged: number } | undefined; readonly next: Minute } {
-  const lines = last?.minute === minute ? last.lines : 0;
-  const unlogged = last?.unlogged ?? 0;
-  return lines < LIMITS.refusalLinesMax
-    ? { line: { unlogged }, next: { minute, lines: lines + 1, unlogged: 0 } }
-    : { line: undefined, next: { minute, lines, unlogged: unlogged + 1 } };
 }

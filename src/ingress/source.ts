@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { SaidChange } from '../model/change.ts';
 import { TidegateError } from '../model/error.ts';
 import type { Json } from '../model/event.ts';
+import { bucketOf, type RateLimit } from './rate-limits.ts';
+import type { Priority } from './shedding.ts';
 import { readSecrets, type SourceSecret, secretVariable } from './source-secrets.ts';
 import type { Verifier } from './verifiers/verifier.ts';
 
@@ -26,17 +29,50 @@ export interface SourceEvent {
    */
   readonly id?: string;
   readonly subject?: string;
-  /** When it happened, RFC 3339. @default when it arrived */
-  readonly time?: string;
+  /** When it happened, RFC 3339; `eventTime` reads what vendors write. @default when it arrived */
+  readonly time?: string | undefined;
   readonly actor?: string;
-  readonly origin?: 'human' | 'system';
+  /**
+   * Who made it happen. `tidegate:<flow>` where the payload tells that it was a flow of ours, such as by
+   * the name of its user there: then it counts towards fuses, and flows for people do not take it.
+   * @default 'system'
+   */
+  readonly origin?: 'human' | 'system' | `tidegate:${string}`;
+  /**
+   * That it tells of a change: what was changed, and the values that the fields have now, each as the
+   * connector's `writes` would say it. A change that our own connector made is an `echo`, and goes to no
+   * flow. @default it is never an echo
+   */
+  readonly change?: SaidChange;
   readonly correlationid?: string;
   readonly causationid?: string;
   readonly tenantid?: string;
 }
 
+/** What one record of a delivery stands for: an event, a reason why none, or an error that keeps it as a dead letter. */
+export type MappedRecord =
+  | SourceEvent
+  | { readonly ignored: string }
+  | { readonly failed: unknown; readonly record: Json };
+
 /** Events that a delivery stands for; none when it only tests the connection; or why it stands for none. */
-export type Mapped = readonly SourceEvent[] | { readonly ignored: string };
+export type Mapped = readonly MappedRecord[] | { readonly ignored: string };
+
+/**
+ * Maps a delivery of many records one by one, so that a record which cannot be mapped becomes a dead
+ * letter of its own and holds up no other.
+ */
+export const mapRecords = (
+  records: readonly Json[],
+  map: (record: Json) => Exclude<MappedRecord, { readonly failed: unknown }>,
+): readonly MappedRecord[] =>
+  records.map((record) => {
+    try {
+      return map(record);
+    } catch (failed) {
+      return { failed, record };
+    }
+  });
 
 /** What a provider wants to hear when it asks who listens. Text is sent as text/plain and never as HTML. */
 export interface HandshakeAnswer {
@@ -95,6 +131,13 @@ export interface Source {
   /** The status for accepted deliveries; 200 and 204 have no body. @default 202, with the results */
   readonly acknowledge?: 200 | 202 | 204;
   /**
+   * How many verified deliveries an ingress takes in a time; more are answered 429, and their sender is to
+   * repeat them. @default `TIDEGATE_LIMIT_PER_SOURCE`, else none
+   */
+  readonly limit?: RateLimit;
+  /** What is refused first when there is too much to do: low before normal, high last. @default 'normal' */
+  readonly priority?: Priority;
+  /**
    * From a provider's payload to business events. Synchronous and pure; a throw keeps the delivery as
    * a dead letter (`source_mapping_failed`).
    */
@@ -134,6 +177,7 @@ export function defineSource(source: Source): Source {
       `the source ${what} ${JSON.stringify(text)} must be lower-case letters, digits and dashes, beginning with a letter and at most 64.`,
     );
   }
+  if (source.limit !== undefined) bucketOf(source.limit, `the limit of the source ${source.name}`);
   if (source.verify.protects === 'nothing' && source.bodyUnprotected !== true) {
     throw new TidegateError(
       'source_invalid',

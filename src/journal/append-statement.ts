@@ -1,8 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import { TidegateError } from '../model/error.ts';
+import { holding } from './held-deliveries.ts';
 import type { AppendEntry, NumberedDelivery } from './journal.ts';
 import { runLane } from './lanes.ts';
+import { keeping } from './raw-deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
+import { type Seal, whenSent } from './sealing.ts';
 
 /** An entry with its event as the text that is stored. */
 export interface PreparedEntry extends AppendEntry {
@@ -105,8 +108,12 @@ function foldDuplicates(entries: readonly PreparedEntry[]): {
   return { firsts, positions };
 }
 
+type LimitParts = Readonly<
+  Record<'columns' | 'values' | 'whenOpened' | 'checks', RawBuilder<unknown>>
+>;
+
 /** What a group adds to the statement when a flow in it has limits, and any other does not pay for. */
-const LIMITED = {
+const LIMITED: LimitParts = {
   columns: sql`, concurrency_key, throttle_key, waits_since`,
   // The event that opens the run decides; runs of one commit wait in the order of its events.
   values: sql`,
@@ -127,13 +134,58 @@ const LIMITED = {
       from raised
       where waits_since >= now()
     )`,
-} as const;
-const UNLIMITED: Readonly<Record<keyof typeof LIMITED, RawBuilder<unknown>>> = {
+};
+const UNLIMITED: LimitParts = {
   columns: sql``,
   values: sql``,
   whenOpened: sql``,
   checks: sql``,
 };
+
+/**
+ * The part of a statement that numbers new deliveries, as CTEs `raised`, `numbered` and `delivered`,
+ * after a CTE `fresh` of them: `target` in the order in which they come, `ord`, `seq` of the event,
+ * `run`, `flow`, `tenant`, `key`, `lane`, `nth` and `of_run` within the run, the limit keys, and `made`,
+ * whether it counts towards the run's fuse.
+ */
+export function numbering(areLimited: boolean): RawBuilder<unknown> {
+  const limits = areLimited ? LIMITED : UNLIMITED;
+  return sql`raised as (
+      insert into runs (
+        run, flow, tenant, key, lane, accepted_through, status, pending_since${limits.columns}
+      )
+      select run, min(flow), min(tenant), min(key), min(lane), count(*), 'open', now()${limits.values}
+      from fresh
+      group by run
+      order by run collate "C"
+      on conflict (run) do update set
+        accepted_through = runs.accepted_through + excluded.accepted_through,
+        status = case when runs.status = 'parked' then 'parked' else 'open' end,
+        pending_since = case
+          when runs.sent_through < runs.accepted_through then runs.pending_since
+          else now()
+        end,
+        updated_at = now(),
+        touched_at = now()${limits.whenOpened}
+      returning run, flow, tenant, accepted_through, concurrency_key, throttle_key, waits_since, fused_at
+    )${limits.checks}, numbered as (
+      select fresh.ord, fresh.target, fresh.run, fresh.seq, fresh.made,
+        raised.accepted_through - fresh.of_run + fresh.nth as number,
+        raised.waits_since is not null or raised.fused_at is not null as waits
+      from fresh join raised using (run)
+    ), delivered as (
+      insert into deliveries (run, number, event_seq, made_at)
+      select run, number, seq, case when made then now() end from numbered
+    )`;
+}
+
+const sealEnvelope = <Row extends { readonly tenant: string; readonly envelope: string }>(
+  row: Row,
+  seal: Seal,
+): Row => ({
+  ...row,
+  envelope: seal(row.envelope, { tenant: row.tenant, column: 'envelope' }),
+});
 
 async function execute(
   database: JournalDatabase,
@@ -153,6 +205,7 @@ async function execute(
     correlation_id: entry.event.correlationid,
     envelope: entry.envelope,
     envelope_bytes: entry.bytes,
+    causation_id: entry.event.causationid,
     repeats,
   }));
   const targetRows = targets.map(({ position, target }, index) => ({
@@ -163,31 +216,36 @@ async function execute(
     tenant: firsts[position]?.entry.event.tenantid,
     key: target.key,
     lane: runLane(target.run),
+    made: target.fuse !== undefined,
     ...(target.limitKeys && {
       concurrency_key: target.limitKeys.concurrency ?? '',
       throttle_key: target.limitKeys.throttle ?? '',
     }),
   }));
-  const limits = targets.some(({ target }) => target.limitKeys) ? LIMITED : UNLIMITED;
+  const areLimited = targets.some(({ target }) => target.limitKeys);
+  const held = firsts.flatMap(({ entry }, ord) =>
+    (entry.held ?? []).map((holds) => ({ ord, tenant: entry.event.tenantid, ...holds })),
+  );
+  const raw = keeping(firsts.map(({ entry }, ord) => ({ ord, entry })));
   const { rows } = await sql<WrittenRow>`
     with entry as (
-      select * from json_to_recordset(${JSON.stringify(eventRows)}::json) as entry (
+      select * from json_to_recordset(${whenSent((seal) => JSON.stringify(eventRows.map((row) => sealEnvelope(row, seal))))}::json) as entry (
         ord int, tenant text, source text, id text, type text, subject text,
         time timestamptz, status text, reason text, correlation_id text, envelope text,
-        envelope_bytes int, repeats int
+        envelope_bytes int, causation_id text, repeats int
       )
     ), target as (
       select * from json_to_recordset(${JSON.stringify(targetRows)}::json) as target (
         target int, ord int, run text, flow text, tenant text, key text, lane int,
-        concurrency_key text, throttle_key text
+        made boolean, concurrency_key text, throttle_key text
       )
     ), written as (
       insert into events (
         tenant, source, id, type, subject, time, status, reason, correlation_id, envelope,
-        envelope_bytes, duplicates
+        envelope_bytes, causation_id, duplicates
       )
       select tenant, source, id, type, subject, time, status, reason, correlation_id,
-        envelope::json, envelope_bytes, repeats
+        envelope::json, envelope_bytes, causation_id, repeats
       from entry
       order by id collate "C", source collate "C", tenant collate "C"
       on conflict (id, source, tenant)
@@ -203,32 +261,18 @@ async function execute(
         count(*) over (partition by target.run) as of_run
       from target join event using (ord)
       where event.fresh
-    ), raised as (
-      insert into runs (
-        run, flow, tenant, key, lane, accepted_through, status, pending_since${limits.columns}
-      )
-      select run, min(flow), min(tenant), min(key), min(lane), count(*), 'open', now()${limits.values}
-      from fresh
-      group by run
-      order by run collate "C"
-      on conflict (run) do update set
-        accepted_through = runs.accepted_through + excluded.accepted_through,
-        status = case when runs.status = 'parked' then 'parked' else 'open' end,
-        pending_since = case
-          when runs.sent_through < runs.accepted_through then runs.pending_since
-          else now()
-        end,
-        updated_at = now(),
-        touched_at = now()${limits.whenOpened}
-      returning run, flow, tenant, accepted_through, concurrency_key, throttle_key, waits_since
-    )${limits.checks}, numbered as (
-      select fresh.ord, fresh.target, fresh.run, fresh.seq,
-        raised.accepted_through - fresh.of_run + fresh.nth as number,
-        raised.waits_since is not null as waits
-      from fresh join raised using (run)
-    ), delivered as (
-      insert into deliveries (run, number, event_seq)
-      select run, number, seq from numbered
+    ), ${numbering(areLimited)}${holding(held)}${raw}, mended as (
+      -- What was refused before under this identity has come again and is taken.
+      select rejections.seq
+      from rejections join entry using (id, source, tenant)
+      where rejections.closed_at is null
+      -- The order in which a refusal locks them.
+      order by rejections.identity
+      for update of rejections
+    ), closed as (
+      update rejections set closed_at = now(), closing = 'sent_again'
+      from mended
+      where rejections.seq = mended.seq
     )
     select event.ord, event.seq, event.fresh, event.correlation_id,
       numbered.target, numbered.number, numbered.waits

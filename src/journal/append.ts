@@ -9,6 +9,7 @@ import {
 import { isDataError, unavailable } from './database-error.ts';
 import { deliveriesOfEvents } from './event-deliveries.ts';
 import type { AppendEntry, AppendResult, NumberedDelivery } from './journal.ts';
+import { rawBytes } from './raw-deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 
 export interface Appender {
@@ -50,7 +51,7 @@ export function makeAppender(database: JournalDatabase): Appender {
     if (closed) throw unavailable('it was closed');
     if (entries.length === 0) return [];
     const prepared = entries.map(prepareEntry);
-    const bytes = prepared.reduce((sum, entry) => sum + entry.bytes, 0);
+    const bytes = prepared.reduce((sum, entry) => sum + entry.bytes, rawBytes(entries));
     assertRoom(room, prepared.length, bytes);
     return new Promise((resolve, reject) => {
       room.events += prepared.length;
@@ -166,6 +167,7 @@ function results(
       return {
         status: entry.status,
         ...(entry.reason !== undefined && { reason: entry.reason }),
+        ...(entry.held !== undefined && { held: entry.held }),
         correlationId: entry.event.correlationid,
         deliveries: outcome.deliveries,
       };

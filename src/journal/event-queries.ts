@@ -1,6 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import { deliveryRowsOfEvents } from './event-deliveries.ts';
-import type { DeliveryRow, EventRow, Journal, Page, Paged } from './journal.ts';
+import { heldOfEvents } from './held-deliveries.ts';
+import type { DeliveryRow, EventRow, HeldRow, Journal, Page, Paged } from './journal.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { isStorable } from './text.ts';
@@ -10,7 +11,15 @@ const SAME_ID_MAX = 100;
 
 type EventFilter = Parameters<Journal['listEvents']>[0];
 
-const EVENT_COLUMNS = ['seq', 'envelope', 'status', 'reason', 'received_at', 'duplicates'] as const;
+const EVENT_COLUMNS = [
+  'seq',
+  'envelope',
+  'status',
+  'reason',
+  'received_at',
+  'duplicates',
+  'erased_at',
+] as const;
 type EventColumns = Pick<Selectable<JournalTables['events']>, (typeof EVENT_COLUMNS)[number]>;
 
 /** The latest events first. */
@@ -41,13 +50,10 @@ export async function listEvents(
     .orderBy('seq', 'desc')
     .limit(limit + 1)
     .execute();
-  const deliveries = await deliveryRowsOfEvents(
-    database,
-    rows.slice(0, limit).map(({ seq }) => seq),
-  );
+  const fates = await fatesOf(database, rows.slice(0, limit));
   return paged(rows, limit, {
     cursor: ({ seq }) => String(seq),
-    row: (row) => eventRow(row, deliveries),
+    row: (row) => eventRow(row, fates),
   });
 }
 
@@ -65,21 +71,37 @@ export async function findEvents(
     .orderBy('seq')
     .limit(SAME_ID_MAX)
     .execute();
-  const deliveries = await deliveryRowsOfEvents(
-    database,
-    rows.map(({ seq }) => seq),
-  );
-  return rows.map((row) => eventRow(row, deliveries));
+  const fates = await fatesOf(database, rows);
+  return rows.map((row) => eventRow(row, fates));
 }
 
-const eventRow = (
-  row: EventColumns,
-  deliveries: ReadonlyMap<number, readonly DeliveryRow[]>,
-): EventRow => ({
-  event: row.envelope,
-  status: row.status,
-  ...(row.reason !== null && { reason: row.reason }),
-  receivedAt: row.received_at.toISOString(),
-  duplicates: row.duplicates,
-  deliveries: deliveries.get(row.seq) ?? [],
-});
+/** What became of events, by their number in the journal. */
+interface Fates {
+  readonly deliveries: ReadonlyMap<number, readonly DeliveryRow[]>;
+  readonly held: ReadonlyMap<number, readonly HeldRow[]>;
+}
+
+async function fatesOf(
+  database: JournalDatabase,
+  rows: readonly { readonly seq: number }[],
+): Promise<Fates> {
+  const seqs = rows.map(({ seq }) => seq);
+  return {
+    deliveries: await deliveryRowsOfEvents(database, seqs),
+    held: await heldOfEvents(database, seqs),
+  };
+}
+
+function eventRow(row: EventColumns, fates: Fates): EventRow {
+  const held = fates.held.get(row.seq);
+  return {
+    event: row.envelope,
+    status: row.status,
+    ...(row.reason !== null && { reason: row.reason }),
+    receivedAt: row.received_at.toISOString(),
+    duplicates: row.duplicates,
+    ...(row.erased_at !== null && { erasedAt: row.erased_at.toISOString() }),
+    deliveries: fates.deliveries.get(row.seq) ?? [],
+    ...(held !== undefined && { held }),
+  };
+}

@@ -1,11 +1,14 @@
 import { sql } from 'kysely';
 import { admitDue, reviewWaiting } from './admissions.ts';
+import { apiKeysOf } from './api-keys.ts';
 import { makeAppender } from './append.ts';
+import { auditOf } from './audit.ts';
+import { backlog, countDeadLetters } from './backlog.ts';
+import { ancestorsOf } from './chain.ts';
 import { openEmbeddedDatabase, openServerDatabase } from './database.ts';
 import { unavailable } from './database-error.ts';
 import { listDeadLetters } from './dead-letter-queries.ts';
 import {
-  backlog,
   deliveriesAfter,
   doubtfulRuns,
   isHeld,
@@ -14,17 +17,26 @@ import {
   pendingRuns,
 } from './dispatch-queries.ts';
 import { findEvents, listEvents } from './event-queries.ts';
+import { eventsOfRuns } from './events-of-runs.ts';
+import { claimEchoes, recordWrite, withdrawWrite } from './fingerprints.ts';
+import { resetFuse, tripFuses } from './fuse.ts';
 import type { Journal } from './journal.ts';
 import { leaseLanes, releaseLanes } from './lanes.ts';
 import type { JournalLogger } from './logger.ts';
 import { listOutbox, recordOutbox } from './outbox.ts';
 import { findPark, findQuestion } from './park-queries.ts';
+import { hasPlacedRuns, placeRun } from './place-run.ts';
+import { rawDeliveriesOf } from './raw-deliveries.ts';
+import { redeliveryOf } from './redelivery.ts';
 import { reject } from './rejections.ts';
+import { eraseDue } from './retention.ts';
 import { runActivities } from './run-activities.ts';
 import { findRun, listRuns } from './run-queries.ts';
 import type { JournalDatabase } from './schema.ts';
+import { NO_SEALING, type Sealing } from './sealing.ts';
 import { settle } from './settle.ts';
 import { stepRecords } from './step-records.ts';
+import { localWakeUps, serverWakeUps, type WakeUps } from './wake-ups.ts';
 
 export interface JournalOptions {
   /** A PostgreSQL server, `postgres://user:password@host:5432/database`. Default: the embedded one. */
@@ -32,6 +44,8 @@ export interface JournalOptions {
   /** Where the embedded journal keeps its files. Default: in memory only, for tests. */
   readonly directory?: string;
   readonly logger?: JournalLogger;
+  /** What encrypts event data. @default nothing does */
+  readonly sealing?: Sealing;
 }
 
 const PING_MS_MAX = 1_000;
@@ -47,18 +61,22 @@ const PING_MS_MAX = 1_000;
  * ```
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { databaseUrl, directory, logger } = options;
-  const database =
-    databaseUrl === undefined
-      ? await openEmbeddedDatabase(directory)
-      : await openServerDatabase(databaseUrl, logger);
-  return journalOf(database);
+  const { databaseUrl, directory, logger, sealing = NO_SEALING } = options;
+  if (databaseUrl === undefined) {
+    return journalOf(await openEmbeddedDatabase(directory, sealing), localWakeUps());
+  }
+  const database = await openServerDatabase(databaseUrl, { sealing, logger });
+  const wakeUps = serverWakeUps({ databaseUrl, logger }, async (channel, message) => {
+    await sql`select pg_notify(${channel}, ${message})`.execute(database);
+  });
+  return journalOf(database, wakeUps);
 }
 
-function journalOf(database: JournalDatabase): Journal {
+function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
   const appender = makeAppender(database);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    await wakeUps.close();
     await appender.close();
     await database.destroy();
   };
@@ -66,7 +84,9 @@ function journalOf(database: JournalDatabase): Journal {
     append: appender.append,
     reject: (rejections) => reject(database, rejections),
     leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs),
-    releaseLanes: (holder) => releaseLanes(database, holder),
+    releaseLanes: (holder, lanes) => releaseLanes(database, holder, lanes),
+    wake: wakeUps.wake,
+    onWake: wakeUps.onWake,
     admit: (limits) => admitDue(database, limits),
     reviewWaiting: () => reviewWaiting(database),
     pendingRuns: (lanes, limit) => pendingRuns(database, lanes, limit),
@@ -75,9 +95,17 @@ function journalOf(database: JournalDatabase): Journal {
     markSent: (holder, marks) => markSent(database, holder, marks),
     markDispatchFailed: (run, error) => markDispatchFailed(database, run, error),
     doubtfulRuns: (lanes, idleMs, limit) => doubtfulRuns(database, lanes, idleMs, limit),
+    placeRun: (run, place) => placeRun(database, run, place),
+    hasPlacedRuns: () => hasPlacedRuns(database),
     settleLost: (run, through, reason) =>
       settle(database, { run, through, outcome: 'lost', reason }),
     activities: runActivities(database),
+    recordWrite: (write) => recordWrite(database, write),
+    withdrawWrite: (idempotencyKey) => withdrawWrite(database, idempotencyKey),
+    claimEchoes: (told) => claimEchoes(database, told),
+    ancestorsOf: (event) => ancestorsOf(database, event),
+    tripFuses: (checks) => tripFuses(database, checks),
+    resetFuse: (run, act) => resetFuse(database, run, act),
     recordOutbox: (entry) => recordOutbox(database, entry),
     listEvents: (filter, page) => listEvents(database, filter, page),
     findEvents: (tenant, id) => findEvents(database, tenant, id),
@@ -86,9 +114,16 @@ function journalOf(database: JournalDatabase): Journal {
     findPark: (run, parkId) => findPark(database, run, parkId),
     findQuestion: (run, parkId) => findQuestion(database, run, parkId),
     stepRecords: (run) => stepRecords(database, run),
-    listDeadLetters: (page) => listDeadLetters(database, page),
+    eraseDue: (retention, now) => eraseDue(database, retention, now),
+    eventsOfRuns: (runs, types) => eventsOfRuns(database, runs, types),
+    listDeadLetters: (page, filter) => listDeadLetters(database, page, filter),
+    redelivery: redeliveryOf(database),
+    audit: auditOf(database),
+    rawDeliveries: rawDeliveriesOf(database),
     listOutbox: (filter, page) => listOutbox(database, filter, page),
+    apiKeys: apiKeysOf(database),
     backlog: () => backlog(database),
+    countDeadLetters: () => countDeadLetters(database),
     ping: () => ping(database),
     close: () => {
       closed ??= close();

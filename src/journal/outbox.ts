@@ -1,7 +1,9 @@
+import { sql } from 'kysely';
 import type { RunId } from '../model/run.ts';
 import type { OutboxEntry, Page, Paged } from './journal.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
 import type { JournalDatabase } from './schema.ts';
+import { sealedJson, tenantOf } from './sealing.ts';
 import { isStorable } from './text.ts';
 
 export async function recordOutbox(
@@ -16,7 +18,7 @@ export async function recordOutbox(
       connector,
       operation,
       run,
-      input: JSON.stringify(input ?? null),
+      input: sealedJson(input ?? null, { tenant: tenantOf(run), column: 'input' }),
     })
     .onConflict((conflict) => conflict.column('idempotency_key').doNothing())
     .returning('seq')
@@ -27,17 +29,19 @@ export async function recordOutbox(
 /** The latest entries first. */
 export async function listOutbox(
   database: JournalDatabase,
-  filter: { readonly run?: string },
+  filter: { readonly run?: string; readonly tenant?: string },
   page: Page,
 ): Promise<Paged<OutboxEntry & { readonly recordedAt: string }>> {
-  const { run } = filter;
-  if (run !== undefined && !isStorable(run)) return { rows: [] };
+  const { run, tenant } = filter;
+  if (!isStorable(run ?? '') || !isStorable(tenant ?? '')) return { rows: [] };
   const limit = pageLimit(page);
   const before = numberCursor(page);
   const rows = await database
     .selectFrom('outbox')
     .selectAll()
     .$if(run !== undefined, (query) => query.where('run', '=', run as RunId))
+    // Of a run's id the flow's name and the tenant have no colon.
+    .$if(tenant !== undefined, (query) => query.where(sql`split_part(run, ':', 2)`, '=', tenant))
     .$if(before !== undefined, (query) => query.where('seq', '<', before ?? 0))
     .orderBy('seq', 'desc')
     .limit(limit + 1)

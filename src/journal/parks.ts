@@ -1,17 +1,20 @@
 import { sql } from 'kysely';
 import type { ParkRunInput, ResumeRunInput, VoiceRunInput } from '../model/protocol.ts';
 import type { JournalDatabase } from './schema.ts';
+import { sealedJson, sealedText, tenantOf } from './sealing.ts';
 import { storable } from './text.ts';
 
 /** Notes that a run waits for a person; told again, what is asked is what was told last. */
 export async function parkRun(database: JournalDatabase, input: ParkRunInput): Promise<void> {
   const { run, parkId, step, errorClass, reason, question } = input;
+  const tenant = tenantOf(run);
   await sql`
     with parked as (
       insert into parks (run, park_id, step, error_class, reason, question)
       values (
-        ${run}, ${parkId}, ${storable(step)}, ${errorClass ?? null}::text, ${storable(reason)},
-        ${question === undefined ? null : JSON.stringify(question)}::json
+        ${run}, ${parkId}, ${storable(step)}, ${errorClass ?? null}::text,
+        ${sealedText(storable(reason), { tenant, column: 'reason' })},
+        ${question === undefined ? null : sealedJson(question, { tenant, column: 'question' })}::json
       )
       on conflict (run, park_id) do update set
         reason = excluded.reason,
@@ -47,7 +50,7 @@ export async function resumeRun(database: JournalDatabase, input: ResumeRunInput
   const { run, parkId, decision } = input;
   await sql`
     with decided as (
-      update parks set decided_at = now(), decision = ${JSON.stringify(decision)}::json
+      update parks set decided_at = now(), decision = ${sealedJson(decision, { tenant: tenantOf(run), column: 'decision' })}::json
       where run = ${run} and park_id = ${parkId} and decided_at is null
       returning run
     )

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
 import type { Rejection } from './journal.ts';
 import type { JournalDatabase } from './schema.ts';
+import { sealedJson, sealedText } from './sealing.ts';
 import { storable } from './text.ts';
 
 /**
@@ -32,6 +33,11 @@ export async function reject(
         message: known.ref('excluded.message'),
         errors: sql`excluded.errors`,
         body: known.ref('excluded.body'),
+        is_ours: known.ref('excluded.is_ours'),
+        // Whoever closed it did not know that it would come again.
+        closed_at: null,
+        closing: null,
+        closed_by: null,
         count: sql<number>`rejections.count + excluded.count`,
       })),
     )
@@ -44,7 +50,7 @@ const identityOf = ({ tenant, source, id }: Rejection): string =>
     .digest('hex');
 
 function row(identity: string, rejection: Rejection, count: number) {
-  const { tenant, source, id, type, code, message, errors, body } = rejection;
+  const { tenant, source, id, type, code, message, errors, body, isOurs = false } = rejection;
   const attribute = (text: string) => storable(text, LIMITS.attributeCharactersMax);
   return {
     identity,
@@ -53,9 +59,10 @@ function row(identity: string, rejection: Rejection, count: number) {
     id: attribute(id),
     type: type === undefined ? null : attribute(type),
     code,
-    message: storable(message),
-    errors: errors === undefined ? null : JSON.stringify(errors),
-    body: storable(body, LIMITS.eventBytesMax),
+    message: sealedText(storable(message), { tenant, column: 'message' }),
+    errors: errors === undefined ? null : sealedJson(errors, { tenant, column: 'errors' }),
+    body: sealedText(storable(body, LIMITS.eventBytesMax), { tenant, column: 'body' }),
+    is_ours: isOurs,
     count,
   };
 }

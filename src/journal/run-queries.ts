@@ -128,6 +128,7 @@ function runRow(row: RunColumns, { parks, settlements }: RunDetails): RunRow {
     ...(row.opened_at !== null && { openedAt: row.opened_at.toISOString() }),
     updatedAt: row.updated_at.toISOString(),
     ...(row.dispatch_error !== null && { dispatchError: row.dispatch_error }),
+    ...(row.fused_at !== null && { fuseTrippedAt: row.fused_at.toISOString() }),
     ...(row.waits_since !== null && {
       waitsForSlot: {
         since: row.waits_since.toISOString(),

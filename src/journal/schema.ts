@@ -1,6 +1,6 @@
 import type { ColumnType, Generated, Kysely } from 'kysely';
-import type { ErrorClass } from '../model/error.ts';
-import type { JournalledStatus, TidegateEvent } from '../model/event.ts';
+import type { ErrorClass, ErrorCode } from '../model/error.ts';
+import type { JournalledStatus, Json, TidegateEvent } from '../model/event.ts';
 import type {
   Outcome,
   Question,
@@ -10,7 +10,7 @@ import type {
   WindowSummary,
 } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
-import type { RunRow } from './journal.ts';
+import type { Closing, RawDelivery, RunRow } from './journal.ts';
 
 /**
  * A column of type `json`: written as text that JSON.stringify made, read parsed. Not `jsonb`, which
@@ -33,12 +33,17 @@ interface EventsTable {
   duplicates: Generated<number>;
   envelope: JsonColumn<TidegateEvent>;
   envelope_bytes: number;
+  causation_id: string | null;
+  /** When its data was erased; null while it has it. */
+  erased_at: Generated<Date | null>;
 }
 
 interface DeliveriesTable {
   run: RunId;
   number: number;
   event_seq: number;
+  /** When it was received, of what flows made; null of everything else. */
+  made_at: Date | null;
 }
 
 interface RunsTable {
@@ -63,14 +68,30 @@ interface RunsTable {
   waits_since: Date | null;
   /** When it was first sent something, of a run with limits. */
   begun_at: Date | null;
+  /** When its fuse tripped: nothing is sent until an operator resets it. */
+  fused_at: Date | null;
+  /** What came before does not count towards the fuse any more. */
+  fuse_reset_at: Date | null;
   /** When the oldest unsent delivery was received. */
   pending_since: Date | null;
   updated_at: Generated<Date>;
   /** When it last changed or was last given out as doubtful. */
   touched_at: Generated<Date>;
+  /** Where its workflow is, or was last; null where nothing is routed. */
+  task_queue: string | null;
+  namespace: string | null;
+  /** Whether it has to stay there, because something of it was sent there and is not settled. */
+  placed: Generated<boolean>;
 }
 
-interface SettlementsTable {
+/** How a dead letter was closed; all null while it is open. */
+interface ClosingColumns {
+  closed_at: Generated<Date | null>;
+  closing: Generated<Closing | null>;
+  closed_by: Generated<string | null>;
+}
+
+interface SettlementsTable extends ClosingColumns {
   seq: Generated<number>;
   run: RunId;
   from_number: number;
@@ -120,7 +141,7 @@ interface StepRecordsTable {
   updated_at: Generated<Date>;
 }
 
-interface RejectionsTable {
+interface RejectionsTable extends ClosingColumns {
   seq: Generated<number>;
   identity: string;
   tenant: string;
@@ -133,6 +154,62 @@ interface RejectionsTable {
   body: string;
   received_at: Generated<Date>;
   count: Generated<number>;
+  /** Made by code of this project: without a version it is of the current one. */
+  is_ours: Generated<boolean>;
+}
+
+/** A flow that could not decide about an event. */
+interface HeldDeliveriesTable extends ClosingColumns {
+  seq: Generated<number>;
+  event_seq: number;
+  flow: string;
+  tenant: string;
+  code: ErrorCode;
+  message: string;
+  held_at: Generated<Date>;
+  /** How often the flow was asked. */
+  attempts: Generated<number>;
+}
+
+/** Written and read, never changed and never deleted. */
+interface AuditTable {
+  seq: Generated<number>;
+  at: Generated<Date>;
+  actor: string;
+  action: string;
+  target: string;
+  tenant: string | null;
+  reason: string | null;
+  details: JsonColumn<Json> | null;
+  act: string | null;
+}
+
+/** What a connector has written, until it is no longer expected to come back as a webhook. */
+interface ConnectorWritesTable {
+  seq: Generated<number>;
+  idempotency_key: string;
+  object_hash: string;
+  tenant: string;
+  system: string;
+  object: string;
+  run: RunId;
+  operation: string;
+  open_fields: JsonColumn<readonly string[]>;
+  echoes: JsonColumn<readonly string[]>;
+  written_at: Generated<Date>;
+  expires_at: Date;
+}
+
+/** A fuse that has tripped, for people; `runs.fused_at` is what holds deliveries. */
+interface FuseTripsTable extends ClosingColumns {
+  seq: Generated<number>;
+  run: RunId;
+  event_id: string;
+  chain: string;
+  most: number;
+  per_ms: number;
+  count: number;
+  tripped_at: Generated<Date>;
 }
 
 interface OutboxTable {
@@ -165,10 +242,49 @@ interface ThrottleBeginsTable {
   begun_at: Date;
 }
 
+interface ApiKeysTable {
+  id: string;
+  seq: Generated<number>;
+  name: string;
+  hash: string;
+  /** Null for every tenant. */
+  tenant: string | null;
+  types: JsonColumn<readonly string[]>;
+  actions: JsonColumn<readonly string[]>;
+  created_at: Date;
+  created_by: string;
+  not_before: Date | null;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+}
+
 interface LanesTable {
   lane: number;
   holder: string | null;
   expires_at: Date | null;
+}
+
+interface DispatchersTable {
+  holder: string;
+  expires_at: Date;
+}
+
+/** A delivery as it came, with its body in base64. */
+export interface StoredRequest extends Pick<RawDelivery, 'method' | 'url' | 'headers'> {
+  readonly body: string;
+}
+
+interface RawDeliveriesTable {
+  id: string;
+  source: string;
+  received_at: Date;
+  request: JsonColumn<StoredRequest>;
+}
+
+interface RawDeliveryEventsTable {
+  event_seq: number;
+  delivery: string;
 }
 
 export interface JournalTables {
@@ -181,9 +297,17 @@ export interface JournalTables {
   step_records: StepRecordsTable;
   rejections: RejectionsTable;
   outbox: OutboxTable;
+  connector_writes: ConnectorWritesTable;
+  fuse_trips: FuseTripsTable;
   slot_checks: SlotChecksTable;
   throttle_begins: ThrottleBeginsTable;
   lanes: LanesTable;
+  api_keys: ApiKeysTable;
+  dispatchers: DispatchersTable;
+  held_deliveries: HeldDeliveriesTable;
+  raw_deliveries: RawDeliveriesTable;
+  raw_delivery_events: RawDeliveryEventsTable;
+  audit: AuditTable;
 }
 
 export type JournalDatabase = Kysely<JournalTables>;

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Outcome, SettleRunInput } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
 import type { JournalDatabase } from './schema.ts';
+import { sealedJson, sealedText, tenantOf } from './sealing.ts';
 import { storable } from './text.ts';
 
 export interface Settlement {
@@ -30,6 +31,7 @@ export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnTyp
  */
 export async function settle(database: JournalDatabase, settlement: Settlement): Promise<void> {
   const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
+  const tenant = tenantOf(run);
   await sql`
     with locked as (
       select run, settled_through, workflow_run_id, status,
@@ -43,9 +45,9 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
         run, from_number, through_number, outcome, reason, "window", result, workflow_run_id
       )
       select run, settled_through + 1, ${through}::bigint, ${outcome},
-        ${reason === undefined ? null : storable(reason)}::text,
-        ${window === undefined ? null : JSON.stringify(window)}::json,
-        ${result === undefined ? null : JSON.stringify(result)}::json,
+        ${reason === undefined ? null : sealedText(storable(reason), { tenant, column: 'reason' })}::text,
+        ${window === undefined ? null : sealedJson(window, { tenant, column: 'window' })}::json,
+        ${result === undefined ? null : sealedJson(result, { tenant, column: 'result' })}::json,
         coalesce(${workflowRunId ?? null}::text, workflow_run_id, '')
       from locked
     ), closed as (
@@ -74,6 +76,7 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       throttle_key = case when not is_all then runs.throttle_key end,
       waits_since = case when not is_all then runs.waits_since end,
       begun_at = case when not is_all then runs.begun_at end,
+      placed = runs.placed and not is_all,
       -- A lost run can no longer say that its inbox has room again.
       held = case when ${outcome} = 'lost' then false else runs.held end,
       dispatch_error =

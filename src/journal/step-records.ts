@@ -4,11 +4,13 @@ import type { RecordStepInput } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
 import type { StepRecordRow } from './journal.ts';
 import type { JournalDatabase } from './schema.ts';
+import { sealedJson, tenantOf } from './sealing.ts';
 import { isStorable, storable } from './text.ts';
 
 /** Keeps what a step has done so far, in place of what it had said before. */
 export async function recordStep(database: JournalDatabase, input: RecordStepInput): Promise<void> {
   const { run, window, step, kind, record } = input;
+  const kept = sealedJson(record, { tenant: tenantOf(run), column: 'record' });
   await database
     .insertInto('step_records')
     .values({
@@ -16,11 +18,11 @@ export async function recordStep(database: JournalDatabase, input: RecordStepInp
       window_number: window,
       step: storable(step),
       kind,
-      record: JSON.stringify(record),
+      record: kept,
     })
     .onConflict((conflict) =>
       conflict.columns(['run', 'window_number', 'step']).doUpdateSet({
-        record: JSON.stringify(record),
+        record: kept,
         updated_at: sql<Date>`now()`,
       }),
     )

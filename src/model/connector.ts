@@ -1,3 +1,4 @@
+import type { SaidChange } from './change.ts';
 import type { Duration } from './duration.ts';
 import type { ErrorClass } from './error.ts';
 import type { Json } from './event.ts';
@@ -77,6 +78,15 @@ export interface Operation<Config, Input, Output> {
    */
   readonly repeatable?: boolean;
   readonly run: (input: Input, call: OperationContext<Config>) => Promise<Output>;
+  /**
+   * What a `write` changes in the outside system, so that the webhook by which the system tells of it is
+   * known as our own echo: the object, and the fields with the values that it will tell. `system` is the
+   * connector's name unless given. Pure. Undefined for an input that changes nothing which is told.
+   * @default its echoes are not known
+   */
+  readonly writes?: (input: Input) => SaidChange | undefined;
+  /** How long the echo of a write may take; one that is later passes. At most a day. @default '10m' */
+  readonly echoWithin?: Duration;
   /** The class of an error that `run` threw. Asked first; the connector's `classify` next. */
   readonly classify?: Classify;
 }

@@ -39,6 +39,12 @@ export interface TidegateEvent<Type extends string = string, Data = unknown> {
   readonly traceparent?: string;
   /** The id of the replay that sent it again. */
   readonly replay?: string;
+  /** The media type of `data`, where it is not `application/json`. */
+  readonly datacontenttype?: string;
+  /** The URI of a schema that the sender says `data` has; Tidegate does not fetch it. */
+  readonly dataschema?: string;
+  /** Attributes of the sender that Tidegate does not know, such as `tracestate`, as they came. */
+  readonly extensions?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** One event handed to one run. Numbers of a run start at 1, rise by 1 and never repeat. */

@@ -1,5 +1,6 @@
 import { TidegateError } from './error.ts';
 import type { TidegateEvent } from './event.ts';
+import { LIMITS } from './limits.ts';
 import type { RunInput } from './protocol.ts';
 import { isFlowName } from './run.ts';
 
@@ -24,16 +25,33 @@ export interface FlowLimits {
   readonly concurrency?: Concurrency;
 }
 
+/** Who made an event: a person, a program, or a flow. */
+export const ORIGINS = ['human', 'system', 'flow'] as const;
+export type Origin = (typeof ORIGINS)[number];
+
+/** How many events that flows made a run may be given: at most `limit` in any time of `perMs`. */
+export interface Fuse {
+  readonly limit: number;
+  readonly perMs: number;
+}
+
 /** The routing head of a flow as the ingress uses it. */
 export interface FlowHead extends FlowLimits {
   readonly on: readonly string[];
+  /** Who may have made an event. @default anybody */
+  readonly origin?: readonly Origin[];
   readonly where?: (event: TidegateEvent) => boolean;
   readonly key?: (event: TidegateEvent) => string;
+  /** @default {@link DEFAULT_FUSE} */
+  readonly fuse?: Fuse | false;
   readonly summary?: string;
   readonly owner?: string;
   readonly runbook?: string;
   readonly slo?: { readonly within: string | number; readonly target: number };
 }
+
+/** The fuse of a flow that names none. */
+export const DEFAULT_FUSE: Fuse = { limit: LIMITS.fuseDeliveries, perMs: LIMITS.fuseMs };
 
 /** A Temporal workflow function with its routing head attached, as `flow()` makes it. */
 export interface Flow {

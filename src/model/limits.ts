@@ -12,6 +12,8 @@ export const LIMITS = {
   attributeCharactersMax: 512,
   /** `id`, `source` and `tenantid` together in UTF-8; `invalid_event`. An index row of PostgreSQL holds 2,704. */
   identityBytesMax: 2_000,
+  /** Extension attributes of one event with their names, as JSON; `invalid_event`. They go into histories. */
+  extensionsBytesMax: 8_192,
   /** A tenant's id; `invalid_event`. */
   tenantCharactersMax: 64,
   /** A flow key in UTF-8; `invalid_key`. Temporal refuses workflow ids over 1,000 characters. */
@@ -28,12 +30,30 @@ export const LIMITS = {
   waitingRequestsMax: 200,
   /** Flows an event may pass through before it counts as a loop; `too_many_hops`. */
   hopsMax: 10,
+  /** Times that one run may be in a chain of causes; the next event of the chain to it is `looped`. */
+  runVisitsMax: 3,
+  /** Events made by flows that a run may be given in `fuseMs`, unless its flow says otherwise; `fuse_tripped`. */
+  fuseDeliveries: 1_000,
+  /** The time in which they count. */
+  fuseMs: 3_600_000,
+  /** The `fuse.limit` that a flow may say; `flow_invalid`. */
+  fuseDeliveriesMax: 10_000,
+  /** How long a write's echo may take, unless its operation says otherwise; later, it passes. */
+  echoMs: 600_000,
+  /** The longest `echoWithin` of an operation; `connector_invalid`. */
+  echoMsMax: 86_400_000,
+  /** When a part of a write has come back, how long the rest may take. */
+  echoRestMs: 30_000,
+  /** Fields of one write that are known again, the first ones. */
+  echoFieldsMax: 200,
   /** Items of one signature header; `signature_invalid`. Each may cost a verification over the whole body. */
   signaturesMax: 10,
   /** Secrets of one source; `config_invalid`. Each costs a verification. */
   sourceSecretsMax: 10,
   /** A challenge that a source repeats when it is set up; a longer one is a delivery like any. */
   challengeCharactersMax: 1_024,
+  /** A value before or after a change in Jira; a longer one is left out of the event. */
+  jiraChangeCharactersMax: 1_000,
   /** A certificate or key set that is fetched to verify with; `keys_unavailable`. */
   verificationKeysBytesMax: 131_072,
   /** Certificates and key sets that one source keeps; the oldest makes room. */
@@ -42,6 +62,50 @@ export const LIMITS = {
   verificationKeyFetchesMax: 10,
   /** Refused deliveries of one source that the log names in one minute; beyond, counted. */
   refusalLinesMax: 10,
+  /** Buckets of rate limits of one kind; beyond, the one that was not touched for longest starts full again. */
+  rateBucketsMax: 10_000,
+  /** Bytes a second of a body that has begun; `body_too_slow`. */
+  bodyBytesPerSecondMin: 1_024,
+  /** How long a body may be slower than that. */
+  bodyGraceMs: 5_000,
+  /** A whole request, head and body; its connection is closed. */
+  requestMsMax: 30_000,
+  /** The head of a request; its connection is closed. */
+  requestHeadMsMax: 15_000,
+  /** Bytes of a request's head; 431. */
+  requestHeadBytesMax: 16_384,
+  /** Headers of a request; `too_many_headers`. */
+  requestHeadersMax: 100,
+  /** How long nothing may move on a connection with a request in hand: longer than any `Prefer: wait`. */
+  connectionIdleMsMax: 90_000,
+  /** Connections of one process at a time; beyond, closed as they come. */
+  connectionsMax: 10_000,
+  /** Requests of one connection; the last is answered with `Connection: close`. */
+  requestsPerConnectionMax: 10_000,
+  /** Deliveries that wait to be sent, from which on requests of low priority are refused; `backlog_full`. */
+  backlogLowDeliveries: 250_000,
+  /** Likewise, of normal priority. */
+  backlogNormalDeliveries: 500_000,
+  /** Likewise, of any priority. */
+  backlogHighDeliveries: 1_000_000,
+  /** Commits a second that every journal is believed to do, when it is reckoned how long one more would wait. */
+  commitsPerSecondMin: 2_000,
+  /** Connections that wait to be taken; the system may allow fewer. Beyond, they try again after a second. */
+  connectionsWaitingMax: 4_096,
+  /** How long an answer would take, from which on requests of low priority are refused; `backlog_full`. */
+  answerDelayLowMs: 500,
+  /** Likewise, of normal priority. */
+  answerDelayNormalMs: 1_000,
+  /** Likewise, of any priority. */
+  answerDelayHighMs: 2_000,
+  /** How long a process believes what it has read of an API key: so long a revoked one may still be taken. */
+  apiKeyCacheMs: 5_000,
+  /** API keys that a process keeps in memory; the oldest makes room. */
+  apiKeysCachedMax: 10_000,
+  /** How often the use of an API key is noted. */
+  apiKeyUseMs: 60_000,
+  /** Patterns of event types of one API key; `key_invalid`. */
+  apiKeyTypesMax: 50,
   /** Events that the journal commits in one group; one larger call still goes alone. */
   appendGroupEventsMax: 500,
   /** Bytes of events that the journal commits in one group; one larger call still goes alone. */
@@ -137,6 +201,18 @@ export const LIMITS = {
   retryAttemptsMax: 100,
   /** The file that a `TIDEGATE_<CONNECTOR>_<FIELD>_FILE` names; `config_invalid`. */
   configFileBytesMax: 65_536,
+  /** Events or rejections that one transaction of the retention erases. */
+  erasedPerTransactionMax: 500,
+  /** Rules of a retention file; `config_invalid`. */
+  retentionRulesMax: 200,
+  /** Keys of `TIDEGATE_ENCRYPTION_KEYS`; `config_invalid`. */
+  encryptionKeysMax: 20,
+  /** Data keys of tenants that a process keeps; beyond, they are derived anew. */
+  dataKeysKeptMax: 10_000,
+  /** A body of `POST /codec/decode`; `body_too_large`. A page of a history has to fit. */
+  codecBodyBytesMax: 16_777_216,
+  /** Events of a run whose `pii` values are masked in what the run says; older ones are not looked for. */
+  maskEventsMax: 200,
   /** Settlements shown with a run: its latest. */
   runSettlementsMax: 20,
   /** Records of steps shown with a run: the first of its newest window. */
@@ -145,6 +221,8 @@ export const LIMITS = {
   pageRowsMax: 500,
   /** Runs that a trace tells of; beyond, `truncated`. */
   traceRunsMax: 100,
+  /** Flows that an event is sent to by hand in one request; `request_invalid`. */
+  forcedFlowsMax: 50,
   /** The reason of a decision; `decision_invalid`. */
   reasonCharactersMax: 2_000,
   /** A decision with its input, which goes to Temporal as an update: over 2 MB, Temporal would end the run. */

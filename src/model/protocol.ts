@@ -35,6 +35,8 @@ export interface RunInput {
   readonly flow: string;
   readonly tenant: string;
   readonly key: string;
+  /** By event type, the paths of fields that are marked `pii`: what the run shows of itself has a mask there. */
+  readonly marked?: Readonly<Record<string, readonly string[]>>;
   /** What the run was doing when it continued as new; absent in its first execution. */
   readonly carried?: CarriedRun;
 }

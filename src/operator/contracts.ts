@@ -1,3 +1,4 @@
+import { callerOf } from '../access/authenticate.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { Handler } from './handler.ts';
 
@@ -9,14 +10,15 @@ export interface ListedContracts {
 
 /**
  * `GET /contracts`: every event type with each version that is taken, its JSON Schema, and who still
- * sends an old one to this process.
+ * sends an old one to this process, which is not told to a caller of one tenant: they may be others'.
  */
 export const listContracts =
   (contracts: ListedContracts | undefined): Handler =>
-  () => {
+  (request) => {
     if (contracts === undefined) return { rows: [] };
     const { catalogue, oldSenders } = contracts;
-    const senders = oldSenders.list();
+    const isTold = callerOf(request).tenant === null;
+    const senders = isTold ? oldSenders.list() : [];
     const rows = Object.values(catalogue.contracts).map(
       ({ type, version, unversioned, versions, example }) => ({
         type,
@@ -29,6 +31,6 @@ export const listContracts =
           .map(({ type: _type, ...sender }) => sender),
       }),
     );
-    const unlisted = oldSenders.unlistedCount();
+    const unlisted = isTold ? oldSenders.unlistedCount() : 0;
     return { rows, ...(unlisted === 0 ? {} : { oldSendersUnlisted: unlisted }) };
   };

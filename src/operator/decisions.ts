@@ -1,12 +1,13 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { Problem } from '../http/problem.ts';
-import type { Journal, RunRow } from '../journal/journal.ts';
+import type { Act, Journal, RunRow } from '../journal/journal.ts';
 import { isStorable } from '../journal/text.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import { DECISION_ACTIONS, type Decision } from '../model/protocol.ts';
-import { textProblem } from '../model/run.ts';
+import type { RunId } from '../model/run.ts';
+import { actorOf, Reason } from './actor.ts';
 import { type Handler, issuesOf } from './handler.ts';
 import type { RunOperations } from './run-operations.ts';
 import { findRun } from './runs.ts';
@@ -17,22 +18,27 @@ export const decideRun =
   (journal: Journal, runs: RunOperations): Handler =>
   async (request) => {
     const row = await findRun(journal, request);
-    const decision = decisionFor(row, request);
+    const { action, ...said } = bodyOf(request);
+    const actor = decider(request, action);
+    if (action === 'resume') return resumeFuse(journal, row.run, { actor, reason: said.reason });
+    const decision = decisionOf(row, { ...said, action, actor });
     const name = nameOf(row, decision, request);
     return { run: row.run, ...(await takeDecision({ journal, runs }, row.run, decision, name)) };
   };
 
-const Body = z
+/** It is not for the run itself: what goes on is the sending of what is held. */
+async function resumeFuse(journal: Journal, run: RunId, act: Act) {
+  if (await journal.resetFuse(run, act)) return { run, action: 'resume' };
+  throw new TidegateError('run_not_waiting', `The fuse of ${run} has not tripped.`);
+}
+
+const ACTIONS = [...DECISION_ACTIONS, 'resume'] as const;
+
+/** The body of a decision, for the handler and for the OpenAPI document. */
+export const DecisionBody = z
   .strictObject({
-    action: z.enum(DECISION_ACTIONS, { error: `must be one of ${DECISION_ACTIONS.join(', ')}` }),
-    reason: z
-      .string({ error: 'must be text: why you decide so, for those who read it later' })
-      .trim()
-      .min(1, 'must say why you decide so, for those who read it later')
-      .max(
-        LIMITS.reasonCharactersMax,
-        `must have at most ${LIMITS.reasonCharactersMax} characters`,
-      ),
+    action: z.enum(ACTIONS, { error: `must be one of ${ACTIONS.join(', ')}` }),
+    reason: Reason,
     input: z.json().optional(),
     parkId: z.string().min(1).max(LIMITS.attributeCharactersMax).optional(),
   })
@@ -40,29 +46,42 @@ const Body = z
     path: ['parkId'],
     error: 'is not for flush, which closes an open window',
   })
+  .refine(({ action, parkId }) => parkId === undefined || action !== 'resume', {
+    path: ['parkId'],
+    error: 'is not for resume, which lets a run go on whose fuse has tripped',
+  })
   .refine(({ action, input }) => input === undefined || action === 'skip', {
     path: ['input'],
     error: 'is only for skip: the value that the skipped step returns',
   });
 
-const Actor = z
-  .string()
-  .max(200, 'must have at most 200 characters')
-  .refine((text) => textProblem(text) === undefined, 'has a control character');
 const IdempotencyKey = z.string().min(1).max(255, 'must have at most 255 characters');
 
-/**
- * The decision in a request. It names its park, by default the one that the journal shows, so that
- * a decision which comes late or twice is refused at the run's next park instead of deciding that
- * one too.
- */
-function decisionFor(row: RunRow, request: Request): Decision {
+type Said = z.output<typeof DecisionBody>;
+
+function bodyOf(request: Request): Said {
   if (!isKeepable(request.body)) {
     const message = `has a NUL character, half a surrogate pair, or over ${LIMITS.jsonDepthMax} levels`;
     throw decisionInvalid([{ path: 'body', message }]);
   }
-  const { action, reason, input, parkId } = valid(Body, request.body, 'body');
-  const actor = valid(Actor, actorOf(request, action), 'X-Actor');
+  return valid(DecisionBody, request.body, 'body');
+}
+
+/**
+ * The decision that was said. It names its park, by default the one that the journal shows, so that
+ * a decision which comes late or twice is refused at the run's next park instead of deciding that
+ * one too.
+ */
+function decisionOf(
+  row: RunRow,
+  {
+    action,
+    reason,
+    actor,
+    input,
+    parkId,
+  }: Omit<Said, 'action'> & Pick<Decision, 'action' | 'actor'>,
+): Decision {
   const park = action === 'flush' ? undefined : (parkId ?? row.park?.parkId);
   return {
     action,
@@ -73,19 +92,13 @@ function decisionFor(row: RunRow, request: Request): Decision {
   };
 }
 
-/** An approver has to say who speaks; any operator may take the other decisions. */
-function actorOf(request: Request, action: Decision['action']): string {
-  const given = request.get('x-actor');
-  if (given !== undefined && given !== '') return utf8(given);
-  if (!isVoice(action)) return 'operator';
+/** An approver has to be named; any operator may take the other decisions. */
+function decider(request: Request, action: Said['action']): string {
+  const named = actorOf(request, decisionInvalid);
+  if (named !== undefined) return named;
+  if (action === 'resume' || !isVoice(action)) return 'operator';
   const message = `must name the approver who says ${action}, as the question names them`;
   throw decisionInvalid([{ path: 'X-Actor', message }]);
-}
-
-/** Node reads a header's bytes as Latin-1; most clients send UTF-8. */
-function utf8(header: string): string {
-  const text = Buffer.from(header, 'latin1').toString();
-  return text.includes('\ufffd') ? header : text;
 }
 
 /** What makes it the same decision, when it is not the park that it names. */

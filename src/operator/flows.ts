@@ -1,16 +1,17 @@
 import { formatDuration } from '../model/duration.ts';
-import type { FlowRegistry } from '../model/flow-registry.ts';
+import { DEFAULT_FUSE, type FlowHead, type FlowRegistry } from '../model/flow-registry.ts';
 import type { Handler } from './handler.ts';
 
 /** `GET /flows`: what is loaded and what each flow takes. */
 export const listFlows =
   ({ flows }: FlowRegistry): Handler =>
   () => ({
-    rows: flows.map(({ name, head: { where, key, throttle, concurrency, ...shown } }) => ({
+    rows: flows.map(({ name, head: { where, key, fuse, throttle, concurrency, ...shown } }) => ({
       name,
       ...shown,
       filtered: where !== undefined,
       keyed: key !== undefined,
+      fuse: fuseOf(fuse),
       ...(throttle && {
         throttle: {
           limit: throttle.limit,
@@ -23,3 +24,7 @@ export const listFlows =
       }),
     })),
   });
+
+function fuseOf(fuse: FlowHead['fuse'] = DEFAULT_FUSE) {
+  return fuse && { limit: fuse.limit, per: formatDuration(fuse.perMs) };
+}

@@ -1,5 +1,7 @@
 import type { Request } from 'express';
 import { z } from 'zod';
+import { callerOf } from '../access/authenticate.ts';
+import { tenantFor } from '../access/caller.ts';
 import type { Page } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -13,7 +15,7 @@ const PAGE_ROWS_DEFAULT = 50;
 const pageFields = {
   limit: z
     .string()
-    .refine((text) => /^\d{1,6}$/.test(text) && Number(text) >= 1, {
+    .regex(/^(?=\d{1,6}$)0*[1-9]\d*$/, {
       error: `must be a whole number from 1 to ${LIMITS.pageRowsMax}`,
     })
     .transform((text) => Math.min(Number(text), LIMITS.pageRowsMax))
@@ -21,29 +23,39 @@ const pageFields = {
   after: z.string().max(LIMITS.attributeCharactersMax).optional(),
 };
 
+/** The query string of a list with these filters, for the list and for the OpenAPI document. */
+export function listQuerySchema<Name extends string>(
+  names: readonly Name[],
+  values: { readonly [Field in Name]?: readonly string[] } = {},
+) {
+  const filters = Object.fromEntries(
+    names.map((name) => [name, filterOf(values[name]).optional()] as const),
+  );
+  return z.strictObject({ ...pageFields, ...filters });
+}
+
 export interface ListQuery<Name extends string> {
   readonly filter: { readonly [Field in Name]?: string };
   readonly page: Page;
 }
 
 /**
- * The filters and the page of a list's query string.
+ * The filters and the page of a list's query string. A list that has the filter `tenant` is about the
+ * tenant of the caller's credential, where it has one.
  *
  * @param values of the filters that have a fixed set of them.
  * @throws TidegateError `query_invalid` for a parameter that the list does not have, one that comes
  * twice, or one that is malformed: a filter that is silently dropped shows rows nobody asked for.
+ * `tenant_forbidden` for a tenant that is not the caller's.
  */
 export function listQuery<Name extends string>(
   request: Request,
   names: readonly Name[],
   values: { readonly [Field in Name]?: readonly string[] } = {},
 ): ListQuery<Name> {
-  const filters = Object.fromEntries(
-    names.map((name) => [name, filterOf(values[name]).optional()] as const),
-  );
   const shown = (name: Name): string =>
     values[name] === undefined ? name : `${name} (${values[name].join(' | ')})`;
-  const parsed = z.strictObject({ ...pageFields, ...filters }).safeParse(request.query);
+  const parsed = listQuerySchema(names, values).safeParse(request.query);
   if (!parsed.success) {
     throw new TidegateError(
       'query_invalid',
@@ -53,9 +65,32 @@ export function listQuery<Name extends string>(
   }
   const { limit, after, ...filter } = parsed.data;
   return {
-    filter: filter as ListQuery<Name>['filter'],
+    filter: (names.some((name) => name === 'tenant')
+      ? ofTenant(request, filter)
+      : filter) as ListQuery<Name>['filter'],
     page: { limit: limit ?? PAGE_ROWS_DEFAULT, ...(after === undefined ? {} : { after }) },
   };
+}
+
+/** The filter as far as the caller may see rows of its tenant. */
+function ofTenant(
+  request: Request,
+  filter: { readonly tenant?: string | undefined },
+): { readonly tenant?: string | undefined } {
+  const decision = tenantFor(callerOf(request), filter.tenant);
+  switch (decision.kind) {
+    case 'own':
+      return { ...filter, tenant: decision.tenant };
+    case 'as claimed':
+      return filter;
+    case 'forbidden':
+      throw new TidegateError(
+        'tenant_forbidden',
+        `Your credential is for the tenant ${decision.own}: leave the filter out.`,
+      );
+    default:
+      return decision satisfies never;
+  }
 }
 
 const filterOf = (values: readonly string[] | undefined): z.ZodType<string> =>

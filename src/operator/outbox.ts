@@ -1,3 +1,4 @@
+import { callerOf } from '../access/authenticate.ts';
 import type { Journal } from '../journal/journal.ts';
 import { type Handler, listQuery } from './handler.ts';
 
@@ -6,5 +7,6 @@ export const listOutbox =
   (journal: Journal): Handler =>
   (request) => {
     const { filter, page } = listQuery(request, ['run']);
-    return journal.listOutbox(filter, page);
+    const { tenant } = callerOf(request);
+    return journal.listOutbox({ ...filter, ...(tenant !== null && { tenant }) }, page);
   };

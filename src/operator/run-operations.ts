@@ -33,12 +33,20 @@ export interface RunOperations {
 const VIEW_MS_MAX = 2_000;
 const DECIDE_MS_MAX = 5_000;
 
-/** Run operations over a Temporal client. */
-export function temporalRunOperations(client: Client): RunOperations {
+/**
+ * Run operations over a Temporal client.
+ *
+ * @param clientOfRun gives the client of the namespace that a run is in. Default: all are in one.
+ */
+export function temporalRunOperations(
+  anywhere: Client,
+  clientOfRun: (run: RunId) => Promise<Client> = async () => anywhere,
+): RunOperations {
   return {
     async view(run) {
-      const handle = client.workflow.getHandle(run);
       try {
+        const client = await clientOfRun(run);
+        const handle = client.workflow.getHandle(run);
         return await within(client, VIEW_MS_MAX, () => handle.query<RunView>(RUN_QUERY));
       } catch {
         // The journal's row says enough without it: ended, not begun, no worker, Temporal away.
@@ -46,6 +54,7 @@ export function temporalRunOperations(client: Client): RunOperations {
       }
     },
     async decide(run, decision, updateId) {
+      const client = await clientOfRun(run);
       const handle = client.workflow.getHandle(run);
       try {
         return await within(client, DECIDE_MS_MAX, () =>

@@ -1,4 +1,6 @@
 import type { Request } from 'express';
+import { callerOf } from '../access/authenticate.ts';
+import { maySee } from '../access/caller.ts';
 import type { Journal, Paged, RunRow, StepRecordRow } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
 import type { RunView } from '../model/protocol.ts';
@@ -62,14 +64,15 @@ const mayAnswer = ({ status, waitsForSlot }: RunRow): boolean =>
   status !== 'settled' && waitsForSlot === undefined;
 
 /**
- * The run that the path names.
+ * The run that the path names, if the caller may see it: another tenant's does not exist for them.
  *
  * @throws TidegateError `run_not_found`
  */
 export async function findRun(journal: Journal, request: Request): Promise<RunRow> {
   const text = pathParameter(request, 'run');
   const parts = parseRunId(text);
-  const row = parts === undefined ? undefined : await journal.findRun(makeRunId(parts));
+  const isSeen = parts !== undefined && maySee(callerOf(request), parts.tenant);
+  const row = isSeen ? await journal.findRun(makeRunId(parts)) : undefined;
   if (row !== undefined) return row;
   throw new TidegateError(
     'run_not_found',
@@ -79,12 +82,16 @@ export async function findRun(journal: Journal, request: Request): Promise<RunRo
 
 /** Where to look further. */
 export function runLinks(
-  { run, workflowRunId }: { readonly run: RunId; readonly workflowRunId?: string },
+  {
+    run,
+    workflowRunId,
+    namespace: own,
+  }: { readonly run: RunId; readonly workflowRunId?: string; readonly namespace?: string },
   { temporalUiUrl, namespace }: TemporalWeb,
 ): RunLinks {
   const self = `/api/v1/runs/${encodeURIComponent(run)}`;
   if (temporalUiUrl === undefined) return { self };
-  const base = `${temporalUiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}`;
+  const base = `${temporalUiUrl.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(own ?? namespace)}`;
   const workflow = `${base}/workflows/${encodeURIComponent(run)}`;
   return {
     self,

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Journal } from '../journal/journal.ts';
+import type { AuditEntry, Journal } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
 import type { Decision, DecisionReceipt } from '../model/protocol.ts';
-import type { RunId } from '../model/run.ts';
+import { parseRunId, type RunId } from '../model/run.ts';
 import type { RunOperations } from './run-operations.ts';
 
 /** What it takes to hand a decision over. */
 export interface DecisionTakers {
-  readonly journal: Pick<Journal, 'findPark'>;
+  readonly journal: Pick<Journal, 'findPark' | 'audit'>;
   readonly runs: Pick<RunOperations, 'decide'>;
 }
 
@@ -22,16 +22,39 @@ export async function takeDecision(
   { journal, runs }: DecisionTakers,
   run: RunId,
   decision: Decision,
-  name = `${decision.action} park ${decision.parkId}`,
+  name = parkName(decision),
 ): Promise<DecisionReceipt> {
-  try {
-    return await runs.decide(run, decision, updateIdOf(run, decision, name));
-  } catch (error) {
-    const receipt = await earlierReceipt(journal, run, decision, error);
-    if (receipt === undefined) throw error;
-    return receipt;
-  }
+  const updateId = updateIdOf(run, decision, name);
+  const receipt = await runs.decide(run, decision, updateId).catch(async (error: unknown) => {
+    const earlier = await earlierReceipt(journal, run, decision, error);
+    if (earlier === undefined) throw error;
+    return earlier;
+  });
+  // After the run, which alone knows whether it counts. When this fails, so does the request, and its
+  // repetition writes the entry. One park is decided once, whatever keys its requests had.
+  const act = decision.parkId === undefined ? name : parkName(decision);
+  await journal.audit.record(auditEntry(run, decision, updateIdOf(run, decision, act)));
+  return receipt;
 }
+
+function auditEntry(
+  run: RunId,
+  { action, actor, reason, parkId, via }: Decision,
+  act: string,
+): AuditEntry {
+  const tenant = parseRunId(run)?.tenant;
+  return {
+    actor,
+    action: `run.${action}`,
+    target: run,
+    reason,
+    ...(tenant !== undefined && { tenant }),
+    details: { ...(parkId !== undefined && { parkId }), ...(via !== undefined && { via }) },
+    act,
+  };
+}
+
+const parkName = ({ action, parkId }: Decision): string => `${action} park ${parkId}`;
 
 /** Whether it is one of the approvers who speaks, rather than an operator who decides. */
 export const isVoice = (action: Decision['action']): action is 'approve' | 'reject' =>

@@ -1,3 +1,4 @@
+import { callerOf } from '../access/authenticate.ts';
 import type {
   EventRow,
   Journal,
@@ -9,6 +10,7 @@ import type {
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunId } from '../model/run.ts';
+import { chainsOf } from './chains.ts';
 import { type Handler, pathParameter } from './handler.ts';
 import { runLinks, type ShownRun, type TemporalWeb } from './runs.ts';
 
@@ -20,6 +22,7 @@ export interface TraceStep {
     | 'received'
     | 'opened'
     | 'undelivered'
+    | 'fused'
     | 'parked'
     | 'answered'
     | 'decided'
@@ -34,6 +37,8 @@ export interface TraceStep {
 export interface Trace {
   readonly correlationId: string;
   readonly steps: readonly TraceStep[];
+  /** By which runs it went on where flows emitted events: `orderSync(7) → crmSync(7)`. */
+  readonly chains: readonly string[];
   readonly runs: readonly Pick<ShownRun, 'run' | 'status' | 'links'>[];
   /** Whether there is more than is told. */
   readonly truncated: boolean;
@@ -44,7 +49,11 @@ export const showTrace =
   (journal: Journal, web: TemporalWeb): Handler =>
   async (request): Promise<Trace> => {
     const correlationId = pathParameter(request, 'correlationId');
-    const events = await journal.listEvents({ correlationId }, { limit: LIMITS.pageRowsMax });
+    const { tenant } = callerOf(request);
+    const events = await journal.listEvents(
+      { correlationId, ...(tenant !== null && { tenant }) },
+      { limit: LIMITS.pageRowsMax },
+    );
     if (events.rows.length === 0) {
       throw new TidegateError(
         'event_not_found',
@@ -55,6 +64,7 @@ export const showTrace =
     return {
       correlationId,
       steps: traceOf(events.rows.toReversed(), runs.rows),
+      chains: chainsOf(events.rows.toReversed()),
       runs: runs.rows.map((row) => ({
         run: row.run,
         status: row.status,
@@ -106,8 +116,8 @@ function received({
     accepted: runs === '' ? 'was accepted' : `was accepted and goes to ${runs}`,
     filtered: 'was filtered: no flow that takes the type wants it',
     unrouted: 'was kept, but no flow takes the type',
-    echo: 'was dropped as an echo of our own action',
-    looped: 'was dropped because its story runs in a circle',
+    echo: 'was kept, but goes to no flow: it is the echo of our own write',
+    looped: 'was kept, but goes to no flow: its story runs in a circle',
   }[status];
   const why = reason === undefined ? '' : ` (${reason})`;
   const again =
@@ -121,7 +131,7 @@ function received({
 }
 
 function runSteps(row: RunRow): TraceStep[] {
-  const { run, openedAt, updatedAt, dispatchError, park } = row;
+  const { run, openedAt, updatedAt, dispatchError, fuseTrippedAt, park } = row;
   const opened: TraceStep[] =
     openedAt === undefined
       ? []
@@ -137,8 +147,15 @@ function runSteps(row: RunRow): TraceStep[] {
             run,
           },
         ];
-  return [...opened, ...undelivered, ...(park === undefined ? [] : parkSteps(run, park))];
+  const fused: TraceStep[] =
+    fuseTrippedAt === undefined
+      ? []
+      : [{ at: fuseTrippedAt, what: 'fused', text: fusedText(row), run }];
+  return [...opened, ...undelivered, ...fused, ...(park === undefined ? [] : parkSteps(run, park))];
 }
+
+const fusedText = ({ run, acceptedThrough, sentThrough }: RunRow): string =>
+  `The fuse of ${run} tripped: flows gave it too much. ${acceptedThrough - sentThrough} deliveries are held until an operator resumes it.`;
 
 function parkSteps(run: RunId, park: ParkRow): TraceStep[] {
   const { decision, decidedAt, voices } = park;

@@ -38,7 +38,7 @@ function details(scope: RunScope): string {
   const { flow, tenant, key } = scope.input;
   const lines = [
     `**${plain(flow)}** for **${plain(key)}** (tenant ${plain(tenant)})`,
-    `**${scope.stage}**: ${plain(scope.waitingFor ?? '')}`,
+    `**${scope.stage}**: ${plain(scope.marked.mask(scope.waitingFor ?? ''))}`,
   ];
   const window = scope.window;
   if (window !== undefined) {
@@ -51,7 +51,7 @@ function details(scope: RunScope): string {
   if (inbox > 0) lines.push(`In the inbox for the next window: ${inbox}`);
   for (const parked of scope.parked) {
     lines.push(
-      `**Needs a person** at ${plain(parked.step)} (${parked.errorClass ?? parked.question?.kind}): ${plain(parked.reason)}`,
+      `**Needs a person** at ${plain(parked.step)} (${parked.errorClass ?? parked.question?.kind}): ${plain(scope.marked.mask(parked.reason))}`,
     );
   }
   // Paragraphs: the Web UI renders neither lists nor single line breaks.

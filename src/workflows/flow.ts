@@ -2,7 +2,15 @@ import type { EventTypesOf } from '../model/contract.ts';
 import { type Duration, durationMs } from '../model/duration.ts';
 import { TidegateError } from '../model/error.ts';
 import type { TidegateEvent } from '../model/event.ts';
-import type { Concurrency, Flow, FlowLimits, Throttle } from '../model/flow-registry.ts';
+import {
+  type Concurrency,
+  type Flow,
+  type FlowLimits,
+  type Fuse,
+  ORIGINS,
+  type Origin,
+  type Throttle,
+} from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunInput } from '../model/protocol.ts';
 import type { FlowBody } from './body.ts';
@@ -36,6 +44,17 @@ export interface FlowDefinition<Event extends TidegateEvent, On> {
   readonly summary?: string;
   /** Whether an event matters. Pure and synchronous; runs at the ingress, never during replay. @default every event matters */
   readonly where?: (event: Event) => boolean;
+  /**
+   * Who may have made an event: `human`, `system`, or `flow` for what flows emit. Others are `filtered`,
+   * before `where` is asked. @default anybody
+   */
+  readonly origin?: Origin | readonly Origin[];
+  /**
+   * How many events that flows made a run may be given: at most `limit` (from 1 to 10,000) in any time of
+   * `per`. With one more, everything for the run is held, in order, until an operator resumes it. Events
+   * of people and of other systems do not count. `false`: it never trips. @default 1,000 in '1h'
+   */
+  readonly fuse?: { readonly limit: number; readonly per: Duration } | false;
   /**
    * Which run an event belongs to. Pure and synchronous; runs at the ingress. Runs of one key never
    * overlap. @default one run per event
@@ -92,7 +111,7 @@ export function flowsFor<Catalogue>() {
 }
 
 function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly string[]>): Flow {
-  const { run, on, slo, throttle, concurrency, ...head } = definition;
+  const { run, on, slo, origin, fuse, throttle, concurrency, ...head } = definition;
   const types = typeof on === 'string' ? [on] : on;
   if (
     !Array.isArray(types) ||
@@ -116,12 +135,54 @@ function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly 
       );
     }
   }
+  const guards = {
+    ...(origin !== undefined && { origin: originsOf(types, origin) }),
+    ...(fuse !== undefined && { fuse: fuseOf(types, fuse) }),
+  };
   const limits = flowLimits(types, { throttle, concurrency });
   const workflow = (input: RunInput): Promise<unknown> => runFlow(run as FlowBody, input);
   return Object.assign(workflow, {
-    head: { ...head, on: types, ...(slo === undefined ? {} : { slo }), ...limits },
+    head: { ...head, on: types, ...(slo === undefined ? {} : { slo }), ...guards, ...limits },
   });
 }
+
+type Guards = FlowDefinition<TidegateEvent, string>;
+
+function originsOf(
+  types: readonly string[],
+  origin: NonNullable<Guards['origin']>,
+): readonly Origin[] {
+  const origins = typeof origin === 'string' ? [origin] : origin;
+  if (Array.isArray(origins) && origins.length > 0 && origins.every((each) => isOrigin(each))) {
+    return origins;
+  }
+  throw new TidegateError(
+    'flow_invalid',
+    `origin of the flow on ${types.join(', ')} must be of ${ORIGINS.join(', ')}, one or a list, got ${JSON.stringify(origin)}`,
+  );
+}
+
+const isOrigin = (value: unknown): boolean => ORIGINS.some((origin) => origin === value);
+
+function fuseOf(types: readonly string[], fuse: NonNullable<Guards['fuse']>): Fuse | false {
+  if (fuse === false) return false;
+  const flow = `the flow on ${types.join(', ')}`;
+  const { limit, per } = fuse;
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.fuseDeliveriesMax) {
+    throw new TidegateError(
+      'flow_invalid',
+      `fuse.limit of ${flow} must be a whole number from 1 to ${LIMITS.fuseDeliveriesMax}, got ${JSON.stringify(limit)}`,
+    );
+  }
+  const perMs = durationMs(per, 'fuse.per');
+  if (perMs >= FUSE_PER_MS_MIN) return { limit, perMs };
+  throw new TidegateError(
+    'flow_invalid',
+    `fuse.per of ${flow} must be at least 1s, got ${JSON.stringify(per)}`,
+  );
+}
+
+const FUSE_PER_MS_MIN = 1_000;
 
 type LimitOptions = Pick<FlowDefinition<TidegateEvent, string>, 'throttle' | 'concurrency'>;
 

@@ -80,7 +80,7 @@ export function createJournal(inHistory: InHistory): RunJournal {
     park: (input) =>
       call(
         'journal.park',
-        `${input.step} needs a person: ${input.errorClass ?? input.question?.title ?? input.reason}`,
+        `${input.step} needs a person: ${input.errorClass ?? input.question?.kind ?? 'a question'}`,
         input,
       ),
     voice: (input) =>

@@ -29,6 +29,7 @@ export function listen(scope: RunScope): void {
   setHandler(deliverSignal, (batch) => {
     scope.signals += 1;
     if (isBatch(batch)) {
+      scope.marked.note(batch);
       scope.duplicates += scope.inbox.accept(batch, Date.now());
       return;
     }

@@ -20,6 +20,7 @@ import { createInHistory, type InHistory } from './in-history.ts';
 import type { RunInbox } from './inbox.ts';
 import { createJournal, type RunJournal } from './journal.ts';
 import type { EdgeTime } from './leading-edge.ts';
+import { createMarkedValues, type MarkedValues } from './marked.ts';
 import { stepPrefix } from './step-scope.ts';
 
 /** A step that waits for a person. */
@@ -64,6 +65,7 @@ export interface RunScope {
   readonly inbox: RunInbox;
   readonly journal: RunJournal;
   readonly inHistory: InHistory;
+  readonly marked: MarkedValues;
   window: OpenWindow | undefined;
   stage: RunStage;
   waitingFor: string | undefined;
@@ -107,6 +109,7 @@ export const createScope = (
   inbox,
   journal: createJournal(inHistory),
   inHistory,
+  marked: createMarkedValues(input),
   window: undefined,
   stage: 'running',
   waitingFor: undefined,

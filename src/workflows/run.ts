@@ -197,12 +197,13 @@ function continueRun(
   scope: RunScope,
   carried: Omit<CarriedRun, 'seenThrough' | 'inbox'>,
 ): Promise<never> {
-  const { run, flow, tenant, key } = scope.input;
+  const { run, flow, tenant, key, marked } = scope.input;
   return continueAsNew<(input: RunInput) => Promise<unknown>>({
     run,
     flow,
     tenant,
     key,
+    ...(marked === undefined ? {} : { marked }),
     carried: {
       seenThrough: scope.inbox.seenThrough(),
       inbox: scope.inbox.queued(),

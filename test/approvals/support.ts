@@ -12,6 +12,7 @@ import { makeRunId, type RunId } from '../../src/model/run.ts';
 import type { RunOperations } from '../../src/operator/run-operations.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { refusedBy, speak } from '../../src/workflows/voices.ts';
+import { accessWith } from '../access/support.ts';
 import { testEvent } from '../support/events.ts';
 
 export const SECRET = 'a-secret-of-thirty-two-bytes-or-more';
@@ -132,7 +133,7 @@ export async function startPages(options: {
     catalogue: { contracts: {} },
     flows: flowRegistry({}),
     logger,
-    token: 'the-operators-token',
+    access: accessWith({ token: 'the-operators-token' }),
     routers: [{ path: '/approvals', router: approvalRouter({ ...options, secrets, logger }) }],
   });
   const server = createServer(app);

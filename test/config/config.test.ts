@@ -29,6 +29,10 @@ describe('configuration', () => {
       temporalUiPort: 8233,
       externalTemporal: false,
       linkSecrets: [],
+      limits: { refusedPerAddress: { rate: 60, per: '1m' } },
+      trustedProxies: 0,
+      drainSeconds: 0,
+      rawDays: 0,
       logLevel: 'info',
     });
     assert.ok(isAbsolute(directory) && directory.endsWith('.tidegate'));
@@ -111,6 +115,38 @@ describe('configuration', () => {
       assert.match(message, /at least 32 bytes/);
       assert.doesNotMatch(message, /hunter2/);
     }
+  });
+
+  it('reads limits as rates, and says of each what is wrong with it', () => {
+    const { limits, shedBacklog } = readConfig({
+      TIDEGATE_LIMIT_PER_SOURCE: '100/1s',
+      TIDEGATE_LIMIT_PER_TENANT: '5/1m burst 20',
+      TIDEGATE_LIMIT_PER_CALLER: 'none',
+      TIDEGATE_LIMIT_REFUSED_PER_ADDRESS: 'none',
+      TIDEGATE_SHED_BACKLOG: '10, 20,20',
+    });
+    assert.deepEqual(limits, {
+      perSource: { rate: 100, per: '1s' },
+      perTenant: { rate: 5, per: '1m', burst: 20 },
+    });
+    assert.deepEqual(shedBacklog, { low: 10, normal: 20, high: 20 });
+    const { variables, message } = problemsOf({
+      TIDEGATE_LIMIT_PER_SOURCE: '100',
+      TIDEGATE_LIMIT_PER_TENANT: '0/1s',
+      TIDEGATE_SHED_BACKLOG: '20,10,30',
+      TIDEGATE_DRAIN_SECONDS: '121',
+      TIDEGATE_TRUSTED_PROXIES: 'all',
+      METRICS_PORT: '0',
+    });
+    assert.deepEqual(variables.toSorted(), [
+      'METRICS_PORT',
+      'TIDEGATE_DRAIN_SECONDS',
+      'TIDEGATE_LIMIT_PER_SOURCE',
+      'TIDEGATE_LIMIT_PER_TENANT',
+      'TIDEGATE_SHED_BACKLOG',
+      'TIDEGATE_TRUSTED_PROXIES',
+    ]);
+    assert.match(message, /TIDEGATE_LIMIT_PER_SOURCE must be a rate such as 100\/1s/);
   });
 
   it('refuses one port for two servers of the development engine', () => {

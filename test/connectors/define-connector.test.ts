@@ -52,6 +52,26 @@ describe('defineConnector', () => {
       /ok\.go: timeout must be from 1ms to 10m, got "11m"/,
     ],
     ['attempts that are no count', { ...base, retry: { attempts: 0 } }, /ok\.go: retry\.attempts/],
+    [
+      'a read that writes',
+      { ...base, operations: { go: { ...operation, writes: () => undefined } } },
+      /ok\.go: a read has no `writes`/,
+    ],
+    [
+      'an echo of nothing',
+      { ...base, operations: { go: { ...operation, effect: 'write', echoWithin: '1m' } } },
+      /ok\.go: echoWithin needs `writes`/,
+    ],
+    [
+      'an echo after more than a day',
+      {
+        ...base,
+        operations: {
+          go: { ...operation, effect: 'write', writes: () => undefined, echoWithin: '2d' },
+        },
+      },
+      /ok\.go: echoWithin must be from 1ms to 1d, got "2d"/,
+    ],
     ['a fake of nothing', { ...base, fake: { stop: () => 1 } }, /has a fake stop, but no such/],
     [
       'a rate limit of nothing',

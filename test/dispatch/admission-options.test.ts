@@ -95,10 +95,12 @@ describe('routing to flows with limits', () => {
     ];
     for (const by of failing) {
       const decision = route({ concurrency: { limit: 1, by: by as () => string } });
-      assert.equal(decision.kind, 'refused');
-      if (decision.kind !== 'refused') continue;
-      assert.equal(decision.code, 'filter_failed');
-      assert.match(decision.rejection.message, /^concurrency\.by of flow limited /);
+      assert.equal(decision.kind, 'journal');
+      if (decision.kind !== 'journal') continue;
+      assert.deepEqual(decision.entry.deliveries, []);
+      const [held] = decision.entry.held ?? [];
+      assert.deepEqual([held?.flow, held?.code], ['limited', 'filter_failed']);
+      assert.match(held?.message ?? '', /^concurrency\.by of flow limited /);
     }
   });
 });

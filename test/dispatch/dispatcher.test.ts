@@ -103,7 +103,7 @@ describe('the dispatcher', () => {
   it('lets events that come during a call go together in the next one', async () => {
     const temporal = recordingDeliver(() => 'none', 50);
     const { offer } = start(temporal.deliver);
-    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).length > 0);
+    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).lanes.length > 0);
     const startedAt = Date.now();
     for (let n = 0; n < 40; n += 1) offer(await append('hot'));
     await allSent(['hot']);
@@ -114,7 +114,7 @@ describe('the dispatcher', () => {
   it('spaces the calls of a key whose events trickle in one by one', async () => {
     const temporal = recordingDeliver();
     const { offer } = start(temporal.deliver);
-    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).length > 0);
+    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).lanes.length > 0);
     const startedAt = Date.now();
     for (let n = 0; n < 30; n += 1) {
       offer(await append('trickle'));
@@ -193,7 +193,7 @@ describe('the dispatcher', () => {
   it('is not ahead of what Temporal has acknowledged, in the journal', async () => {
     const temporal = recordingDeliver(() => 'before');
     const { offer } = start(temporal.deliver);
-    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).length > 0);
+    await until('lanes', async () => (await journal.leaseLanes('test', 10_000)).lanes.length > 0);
     offer(await append('refused', 2));
     await sleep(400);
     assert.equal((await journal.findRun(run('refused')))?.sentThrough, 0);

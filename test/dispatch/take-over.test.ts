@@ -81,10 +81,38 @@ describe('two dispatchers on one PostgreSQL', () => {
     dispatcher.offer((result?.deliveries ?? []).map((target) => ({ target, event })));
   };
   /** As time does when a holder is paused for longer than its lease. */
-  const expireLeases = (share: string) =>
-    execute(url, `update lanes set expires_at = now() - interval '1 second' where ${share}`);
+  const expireLeases = async (holder: string, lanes = 'true') => {
+    const expired = "set expires_at = now() - interval '1 second'";
+    await execute(url, `update dispatchers ${expired} where holder = '${holder}'`);
+    await execute(url, `update lanes ${expired} where holder = '${holder}' and ${lanes}`);
+  };
   const lanesOf = (holder: string): number => held.get(holder) ?? 0;
   const callsBy = (holder: string): number => callers.get(holder) ?? 0;
+
+  it(`share the lanes while events come in, and make no gap (seed ${seed})`, async function () {
+    this.timeout(90_000);
+    const one = start(left, 'one');
+    await until('one to have every lane', () => lanesOf('one') === LANES);
+    const two = start(right, 'two');
+    await until(
+      'each to have half',
+      async () => {
+        await send(left, one);
+        await send(right, two);
+        return lanesOf('one') === LANES / 2 && lanesOf('two') === LANES / 2;
+      },
+      30_000,
+    );
+    await until('both to call', async () => {
+      await send(left, one);
+      return callsBy('one') > 5 && callsBy('two') > 5;
+    });
+    await two.stop();
+    await until('one to have every lane again', () => lanesOf('one') === LANES, 30_000);
+    await until('everything to be sent', async () => (await left.backlog()).runs === 0, 30_000);
+    assert.deepEqual(gaps, []);
+    await one.stop();
+  });
 
   it(`make no gap and leave nothing unsent, whoever holds the lanes (seed ${seed})`, async function () {
     this.timeout(90_000);
@@ -104,7 +132,7 @@ describe('two dispatchers on one PostgreSQL', () => {
     await sendingUntil(
       'the second one to have lanes',
       () => lanesOf('second') > 0,
-      () => expireLeases("lane % 2 = 0 and holder = 'first'"),
+      () => expireLeases('first', 'lane % 2 = 0'),
     );
     await sendingUntil('the second one to call', () => callsBy('second') > 5);
     await sendingUntil('the first one to know', () => lanesOf('first') < LANES);
@@ -113,7 +141,7 @@ describe('two dispatchers on one PostgreSQL', () => {
     await sendingUntil(
       'the first one to have more lanes again',
       () => lanesOf('first') > lanesLeft,
-      () => expireLeases("holder = 'second'"),
+      () => expireLeases('second'),
     );
     const beforeReturn = callsBy('first');
     await sendingUntil('the first one to call', () => callsBy('first') > beforeReturn + 5);
@@ -124,14 +152,14 @@ describe('two dispatchers on one PostgreSQL', () => {
     await sendingUntil(
       'the third one to have lanes',
       () => lanesOf('third') > 0,
-      () => expireLeases("lane % 2 = 1 and holder = 'first'"),
+      () => expireLeases('first', 'lane % 2 = 1'),
     );
     await sendingUntil('the third one to call', () => callsBy('third') > 5);
 
     // A crash: the first one can no longer note what it has sent, nor give its lanes back.
     await left.close();
     for (let n = 0; n < 20; n += 1) await send(right, second);
-    await expireLeases("holder = 'first'");
+    await expireLeases('first');
 
     await until('everything to be sent', async () => (await right.backlog()).runs === 0, 30_000);
     assert.deepEqual(gaps, []);

@@ -50,7 +50,7 @@ describe('A batch', () => {
         ['rejected', 'contract_violation'],
         ['rejected', 'invalid_event'],
         ['rejected', 'invalid_event'],
-        ['rejected', 'invalid_key'],
+        ['accepted', 'held for keyed: invalid_key'],
         ['looped', answer.body.results?.[8]?.reason],
         ['rejected', 'event_too_large'],
         ['accepted', undefined],

@@ -99,16 +99,16 @@ describe('POST /events', () => {
       'content-type': 'application/vnd.acme+json; charset=UTF-8',
       'ce-specversion': '1.0',
       'ce-id': 'b%201%25',
-      'ce-source': '"quoted \\"source\\""',
+      'ce-source': '"quoted"',
       'ce-type': 'thing.seen',
-      'ce-subject': 'Gr%C3%BC%C3%9Fe%20%E2%82%AC',
+      'ce-subject': '"\\"Gr%C3%BC%C3%9Fe\\"%20%E2%82%AC"',
       'ce-hops': '2',
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     });
     assert.equal(answer.status, 202);
     const event = await storedEvent(ingress, 'b 1%');
-    assert.equal(event.source, 'quoted "source"');
-    assert.equal(event.subject, 'Grüße €');
+    assert.equal(event.source, 'quoted');
+    assert.equal(event.subject, '"Grüße" €');
     assert.equal(event.hops, 2);
     assert.equal(event.traceparent, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
     assert.deepEqual(event.data, { a: 1 });

@@ -70,7 +70,7 @@ describe('What becomes of an event', () => {
   });
 
   for (const want of ['throw', 'promise', 1]) {
-    it(`neither takes nor drops an event whose where fails (${want})`, async () => {
+    it(`holds an event for the flow whose where fails, and for no other (${want})`, async () => {
       const before = await countKept(ingress);
       const answer = await postEvent(ingress, {
         type: 'thing.filtered',
@@ -78,16 +78,39 @@ describe('What becomes of an event', () => {
         data: { want },
       });
       assert.equal(answer.status, 202);
-      assert.equal(answer.body.results?.[0]?.status, 'rejected');
-      assert.equal(answer.body.results?.[0]?.reason, 'filter_failed');
+      const [result] = answer.body.results ?? [];
+      assert.equal(result?.status, 'accepted');
+      assert.deepEqual(
+        result?.deliveries.map(({ flow }) => flow),
+        ['gladOfAll'],
+      );
+      assert.deepEqual(result?.held, [{ flow: 'wanted', code: 'filter_failed' }]);
+      assert.equal(result?.reason, 'held for wanted: filter_failed');
       const after = await countKept(ingress);
-      assert.deepEqual(after, { events: before.events, rejections: before.rejections + 1 });
+      assert.deepEqual(after, { events: before.events + 1, rejections: before.rejections + 1 });
     });
   }
 
-  it('neither takes nor drops an event whose key throws', async () => {
+  it('holds an event that other flows do not want', async () => {
+    const id = 'held and filtered';
+    const answer = await postEvent(ingress, {
+      type: 'thing.filtered',
+      data: { want: 'throw' },
+      id,
+    });
+    const [result] = answer.body.results ?? [];
+    assert.deepEqual([result?.status, result?.deliveries], ['accepted', []]);
+    assert.equal(result?.reason, 'not wanted by gladOfAll; held for wanted: filter_failed');
+    const [row] = await ingress.journal.findEvents(undefined, id);
+    assert.match(
+      row?.held?.[0]?.message ?? '',
+      /^where of flow wanted threw: cannot tell\. Mend the/,
+    );
+  });
+
+  it('holds an event whose key throws', async () => {
     const answer = await postEvent(ingress, { type: 'thing.keyed', data: { key: 'throw' } });
-    assert.equal(answer.body.results?.[0]?.reason, 'filter_failed');
+    assert.deepEqual(answer.body.results?.[0]?.held, [{ flow: 'keyed', code: 'filter_failed' }]);
   });
 
   describe('with a hostile key', () => {
@@ -103,14 +126,15 @@ describe('What becomes of an event', () => {
       null: null,
     };
     for (const [name, key] of Object.entries(refused)) {
-      it(`answers 422 invalid_key and keeps the event (${name})`, async () => {
+      it(`holds the event (${name})`, async () => {
         const id = `key ${name}`;
         const answer = await postEvent(ingress, { type: 'thing.keyed', data: { key }, id });
-        assert.equal(answer.status, 422);
-        assert.equal(answer.body.code, 'invalid_key');
-        const kept = (await rejections(ingress)).find((rejection) => rejection.id === id);
-        assert.equal(kept?.code, 'invalid_key');
-        assert.deepEqual(await ingress.journal.findEvents(undefined, id), []);
+        assert.equal(answer.status, 202);
+        const [result] = answer.body.results ?? [];
+        assert.deepEqual([result?.status, result?.deliveries], ['accepted', []]);
+        assert.deepEqual(result?.held, [{ flow: 'keyed', code: 'invalid_key' }]);
+        const [row] = await ingress.journal.findEvents(undefined, id);
+        assert.equal(row?.held?.[0]?.code, 'invalid_key');
       });
     }
 

@@ -49,6 +49,7 @@ describe('the process `tidegate ingress`, among senders and servers that behave 
       TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
       PORT: String(port),
       LOG_LEVEL: 'info',
+      TIDEGATE_AUTH: 'none',
     };
     const flags = ['--conditions=tidegate-source', '--import', 'tsx'];
     const started = spawn(

@@ -33,7 +33,7 @@ describe('What is not an event is refused with 422 invalid_event and nothing of 
     'an id with NUL': [{ id: 'a\u0000b' }, 'id'],
     'a source with half a surrogate pair': [{ source: 'a\ud800' }, 'source'],
     'an identity over the bytes of an index row': [
-      { id: '漢'.repeat(500), source: '字'.repeat(500) },
+      { id: '漢'.repeat(512), source: 's'.repeat(512) },
       'id',
     ],
     'a time that is none': [{ time: 'yesterday' }, 'time'],
@@ -46,6 +46,10 @@ describe('What is not an event is refused with 422 invalid_event and nothing of 
     'negative hops': [{ hops: -1 }, 'hops'],
     'hops that are words': [{ hops: 'many' }, 'hops'],
     'a schemaversion of 0': [{ schemaversion: 0 }, 'schemaversion'],
+    'a schemaversion that is no primitive': [
+      { type: 'deal.stage_changed', schemaversion: { toString: 1, valueOf: 1 } },
+      'schemaversion',
+    ],
     'a schemaversion of 1.5': [{ schemaversion: 1.5 }, 'schemaversion'],
     'an unknown origin': [{ origin: 'martian' }, 'origin'],
     'an extension over the limit': [{ partitionkey: text(513) }, 'partitionkey'],

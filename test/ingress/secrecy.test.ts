@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { sign } from '@octokit/webhooks-methods';
 import { describe, it } from 'mocha';
 import { openJournal } from '../../src/journal/open.ts';
+import { accessWith } from '../access/support.ts';
 import { cloudEvent, GITHUB_SECRET, post, STRUCTURED, startTestIngress } from './support.ts';
 
 /** In every place of every request below. */
@@ -11,7 +12,7 @@ const TOKEN = 'token-of-the-secrecy-test';
 describe('The log', () => {
   it('has nothing of a request’s headers, query or body, whatever becomes of it', async () => {
     const journal = await openJournal({});
-    const ingress = await startTestIngress({ journal, token: TOKEN });
+    const ingress = await startTestIngress({ journal, access: accessWith({ token: TOKEN }) });
     const headers = {
       ...STRUCTURED,
       authorization: `Bearer ${TOKEN}`,

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { type Journal, LANES } from '../../src/journal/journal.ts';
 import { runLane } from '../../src/journal/lanes.ts';
+import { until } from '../support/wait.ts';
 import { onBothDatabases } from './both-databases.ts';
-import { ALL_LANES, freshRun, oneTo, unique } from './entries.ts';
+import { ALL_LANES, accepted, event, freshRun, oneTo, target, unique } from './entries.ts';
 
 const LONG_MS = 600_000;
 
@@ -40,9 +41,9 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
   });
 
   it('gives every lane to one holder, who keeps them by renewing', async () => {
-    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), ALL_LANES);
-    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), []);
-    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), ALL_LANES);
+    assert.deepEqual((await journal.leaseLanes(first, LONG_MS)).lanes, ALL_LANES);
+    assert.deepEqual((await journal.leaseLanes(second, LONG_MS)).lanes, []);
+    assert.deepEqual((await journal.leaseLanes(first, LONG_MS)).lanes, ALL_LANES);
   });
 
   it('divides the lanes between holders who ask at the same time', async () => {
@@ -51,27 +52,52 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
       journal.leaseLanes(second, LONG_MS),
     ]);
     assert.deepEqual(
-      [...mine, ...yours].sort((a, b) => a - b),
+      [...mine.lanes, ...yours.lanes].sort((a, b) => a - b),
       ALL_LANES,
     );
+  });
+
+  it('tells a holder of more than its share, which others get when it gives them up', async () => {
+    await journal.leaseLanes(first, LONG_MS);
+    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), { lanes: [], share: 32 });
+    const { lanes, share } = await journal.leaseLanes(first, LONG_MS);
+    assert.deepEqual([lanes, share], [ALL_LANES, 32]);
+    await journal.releaseLanes(first, ALL_LANES.slice(0, 20));
+    assert.deepEqual((await journal.leaseLanes(second, LONG_MS)).lanes, ALL_LANES.slice(0, 20));
+    await journal.releaseLanes(first, ALL_LANES.slice(20, 40));
+    assert.equal((await journal.leaseLanes(first, LONG_MS)).lanes.length, 32);
+    assert.equal((await journal.leaseLanes(second, LONG_MS)).lanes.length, 32);
+  });
+
+  it('counts a holder no more that has ended', async () => {
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.leaseLanes(second, LONG_MS);
+    await journal.releaseLanes(first);
+    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), { lanes: ALL_LANES, share: 64 });
+  });
+
+  it('gives back no lane of another holder', async () => {
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.releaseLanes(second, ALL_LANES);
+    assert.deepEqual((await journal.leaseLanes(first, LONG_MS)).lanes, ALL_LANES);
   });
 
   it('gives released lanes to the next who asks', async () => {
     await journal.leaseLanes(first, LONG_MS);
     await journal.releaseLanes(first);
-    assert.deepEqual(await journal.leaseLanes(second, LONG_MS), ALL_LANES);
+    assert.deepEqual((await journal.leaseLanes(second, LONG_MS)).lanes, ALL_LANES);
   });
 
   it('lets another take over the lanes of a holder who stopped renewing', async () => {
     await journal.leaseLanes(first, 30);
     const deadline = Date.now() + 10_000;
     let taken = await journal.leaseLanes(second, LONG_MS);
-    while (taken.length === 0 && Date.now() < deadline) {
+    while (taken.lanes.length === 0 && Date.now() < deadline) {
       await sleep(10);
       taken = await journal.leaseLanes(second, LONG_MS);
     }
-    assert.deepEqual(taken, ALL_LANES);
-    assert.deepEqual(await journal.leaseLanes(first, LONG_MS), []);
+    assert.deepEqual(taken.lanes, ALL_LANES);
+    assert.deepEqual((await journal.leaseLanes(first, LONG_MS)).lanes, []);
   });
 
   it('takes a note that deliveries were sent only from the holder of their lane', async () => {
@@ -126,6 +152,30 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
     assert.ok(backlog.oldestAgeMs >= 0);
   });
 
+  it('lists the oldest run of each tenant before the second of any', async () => {
+    const alone = await fresh();
+    for (const [tenant, runs] of [
+      ['many', 30],
+      ['one', 1],
+      ['two', 2],
+    ] as const) {
+      for (const key of oneTo(runs)) {
+        await alone.append([
+          accepted(event({ tenantid: tenant }), target('flow', `key-${key}`, tenant)),
+        ]);
+      }
+    }
+    const pending = async (limit: number) =>
+      (await alone.pendingRuns(ALL_LANES, limit)).map(({ tenant, key }) => `${tenant}/${key}`);
+    assert.deepEqual(await pending(4), ['many/key-1', 'one/key-1', 'two/key-1', 'many/key-2']);
+    assert.deepEqual(await pending(6), [
+      ...['many/key-1', 'one/key-1', 'two/key-1'],
+      ...['many/key-2', 'two/key-2', 'many/key-3'],
+    ]);
+    assert.equal((await pending(100)).length, 33);
+    assert.deepEqual(await pending(0), []);
+  });
+
   it('notes why deliveries could not be sent until they are', async () => {
     const { run, entry } = freshRun();
     await journal.append([entry()]);
@@ -134,5 +184,20 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
     assert.equal((await journal.findRun(run))?.dispatchError, 'Temporal said \ufffd no');
     await journal.markSent(first, [{ run, through: 1 }]);
     assert.equal((await journal.findRun(run))?.dispatchError, undefined);
+  });
+});
+
+onBothDatabases('waking the dispatchers', ({ fresh }) => {
+  it('tells every listener which lanes have something to send', async () => {
+    const journal = await fresh();
+    const woken: (readonly number[])[] = [];
+    journal.onWake((lanes) => woken.push(lanes));
+    journal.onWake((lanes) => woken.push(lanes));
+    // It listens from when its connection stands.
+    await until('both are told', async () => {
+      await journal.wake([3, 41]);
+      return woken.length >= 2;
+    });
+    for (const lanes of woken) assert.deepEqual(lanes, [3, 41]);
   });
 });

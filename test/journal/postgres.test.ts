@@ -224,9 +224,10 @@ describe('a journal whose PostgreSQL server fails', function () {
   });
 });
 
-const cutConnections = (databaseUrl: string): Promise<void> =>
-  execute(
+async function cutConnections(databaseUrl: string): Promise<void> {
+  await execute(
     databaseUrl,
     `select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'tidegate' and datname = current_database()`,
   );
+}

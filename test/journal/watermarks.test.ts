@@ -42,10 +42,10 @@ const settled = (model: Model, through: number, outcome: string): Model => {
   };
 };
 
-onBothDatabases('the watermarks of a run', ({ shared }) => {
+onBothDatabases('the watermarks of a run', ({ fresh }) => {
   let journal: Journal;
   before(async () => {
-    journal = await shared();
+    journal = await fresh();
     await journal.leaseLanes(HOLDER, 600_000);
   });
   after(() => journal.releaseLanes(HOLDER));

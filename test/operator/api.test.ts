@@ -311,6 +311,7 @@ describe('the operator API', () => {
         runbook: 'docs/runbooks/deal-digest.md',
         filtered: true,
         keyed: true,
+        fuse: { limit: 1_000, per: '1h' },
       },
     ]);
   });

@@ -146,6 +146,11 @@ describe('decisions', () => {
     assert.deepEqual(first.body, { run, parkId: 'p2', action: 'retry' });
     assert.deepEqual((await decide(run, body, keyed)).body, first.body);
     assert.equal(((await handle.result()) as Decision[]).length, 2);
+    const { rows } = await journal.audit.list({ target: run }, {});
+    assert.deepEqual(
+      rows.map(({ actor, action, reason, details }) => [actor, action, reason, details]),
+      ['p2', 'p1'].map((parkId) => ['operator', 'run.retry', body.reason, { parkId }]),
+    );
   });
 
   it('are answered as before when the run has taken them and gone on', async () => {
@@ -157,6 +162,7 @@ describe('decisions', () => {
     await journal.activities['journal.resume']({ run, parkId: 'p1', decision });
     const answer = await decide(run, body, { 'idempotency-key': 'another-one' });
     assert.deepEqual(answer.body, { run, parkId: 'p1', action: 'retry' });
+    assert.equal((await journal.audit.list({ target: run }, {})).rows.length, 1);
     assertProblem(await decide(run, { action: 'abort', reason: 'no' }), 409, 'run_not_waiting');
   });
 

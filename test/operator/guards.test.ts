@@ -7,6 +7,7 @@ import type { OperatorOptions } from '../../src/operator/router.ts';
 import { temporalRunOperations } from '../../src/operator/run-operations.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
+import { accessWith } from '../access/support.ts';
 import { assertProblem, type OperatorServer, startOperator } from './fixtures/server.ts';
 
 describe('the operator API, at its door', () => {
@@ -43,7 +44,10 @@ describe('the operator API, at its door', () => {
   });
 
   it('asks for the token on every address when there is one', async () => {
-    const guarded = await startOperator({ ...options, token: 'a-token-of-some-length' });
+    const guarded = await startOperator({
+      ...options,
+      access: accessWith({ token: 'a-token-of-some-length' }),
+    });
     try {
       for (const headers of [
         {},
@@ -53,7 +57,7 @@ describe('the operator API, at its door', () => {
         for (const path of ['/flows', '/nowhere', '/events']) {
           const answer = await guarded.call(path, { headers });
           assertProblem(answer, 401, 'unauthorized');
-          assert.equal(answer.headers['www-authenticate'], 'Bearer');
+          assert.match(answer.headers['www-authenticate'] ?? '', /^Bearer realm="tidegate"/);
         }
       }
       const headers = { authorization: 'Bearer a-token-of-some-length' };
@@ -77,8 +81,7 @@ describe('the operator API, at its door', () => {
     }
     const open = await startOperator({
       ...options,
-      host: '0.0.0.0',
-      token: 'a-token-of-some-length',
+      access: accessWith({ token: 'a-token-of-some-length' }),
     });
     const headers = {
       host: 'tidegate.acme.example',

@@ -25,7 +25,9 @@ const allowed: Readonly<Record<string, string>> = {
   'src/journal/open.ts': "import * as pg from 'pg';\nexport const journal = pg;",
   'src/activities/run.ts': "export { journal } from '../journal/open.ts';",
   'src/dispatch/dispatcher.ts': "export { temporal } from '../temporal.ts';",
-  'src/operator/router.ts': "export { journal } from '../journal/open.ts';",
+  'src/access/caller.ts': "export { event as caller } from '../model/event.ts';",
+  'src/operator/router.ts':
+    "export { journal } from '../journal/open.ts';\nexport { caller } from '../access/caller.ts';",
   'src/ingress/index.ts': "export { contracts } from '../contracts/index.ts';",
   'src/approvals/token.ts': 'export const token = 1;',
   'src/approvals/router.ts':
@@ -33,7 +35,8 @@ const allowed: Readonly<Record<string, string>> = {
   'src/operator/take-decision.ts': 'export const decide = 1;',
   'src/ingress/main.ts':
     "export { dispatcher } from '../dispatch/dispatcher.ts';\nexport { operator } from '../operator/router.ts';\n" +
-    "export { decide } from '../approvals/router.ts';",
+    "export { decide } from '../approvals/router.ts';\nexport { document } from '../openapi/document.ts';",
+  'src/openapi/document.ts': "export { operator } from '../operator/router.ts';",
   'src/worker.ts': "export { run } from './activities/run.ts';",
   'src/cli/main.ts':
     "export { config } from '../config.ts';\nexport { main } from '../ingress/main.ts';",
@@ -58,9 +61,11 @@ const forbidden: readonly (readonly [file: string, specifier: string, rule: stri
   ['src/activities/run.ts', '../contracts/index.ts', 'activities-imports'],
   ['src/activities/run.ts', '../approvals/router.ts', 'activities-imports'],
   ['src/approvals/router.ts', '../operator/router.ts', 'approvals-imports'],
+  ['src/access/caller.ts', '../ingress/index.ts', 'access-imports'],
   ['src/dispatch/dispatcher.ts', '../connectors/index.ts', 'dispatch-imports'],
   ['src/ingress/index.ts', '../operator/router.ts', 'ingress-imports'],
   ['src/operator/router.ts', '../contracts/index.ts', 'operator-imports'],
+  ['src/openapi/document.ts', '../ingress/index.ts', 'openapi-imports'],
   ['src/operator/router.ts', '../config.ts', 'only-roots-read-configuration'],
   ['src/operator/router.ts', '../../test/flow.test.ts', 'sources-stand-alone'],
   ['src/journal/open.ts', 'mocha', 'no-development-packages'],

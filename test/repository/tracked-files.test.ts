@@ -40,6 +40,7 @@ describe('the files of the repository', () => {
       'xox[abeprs]-[0-9]{8,}-[A-Za-z0-9-]{10,}',
       'hooks\\.slack\\.com/services/T[A-Z0-9]{8,}',
       '[sr]k_live_[A-Za-z0-9]{16,}',
+      'tg_[0-9a-f]{16}_[0-9a-f]{72}',
       'https?://[^/\\s:@"\'`$<]+:[^/\\s:@"\'`$<]+@(?!([\\w-]+\\.)*example\\.)',
       '_authToken',
     ];

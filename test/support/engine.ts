@@ -48,6 +48,8 @@ export interface TestEngine {
   readonly env: TestWorkflowEnvironment;
   readonly client: Client;
   readonly journal: Journal;
+  /** Tells the dispatcher of what has just been committed. */
+  readonly offer: Dispatcher['offer'];
   /** Accepts an event for a flow, as the ingress would. */
   send(flow: string, key: string, event: TidegateEvent): Promise<void>;
   run(flow: string, key: string): RunId;
@@ -104,6 +106,7 @@ export async function startEngine(options: {
     env,
     client,
     journal,
+    offer: dispatcher.offer,
     run: (flow, key) => makeRunId({ flow, tenant: 'default', key }),
     async send(flow, key, event) {
       const target = { flow, key, run: engine.run(flow, key) };

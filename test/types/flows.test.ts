@@ -97,6 +97,16 @@ describe('the types of a flow', function () {
       `flow({ on: 'deal.moved', key: (event) => event.data.dealID, run: async () => {} });`,
       noField('dealID', 'dealId'),
     );
+    accepts(
+      'take an origin, or several, and a fuse',
+      `flow({ on: 'deal.moved', origin: 'human', fuse: { limit: 5, per: '1m' }, run: async () => {} });
+       flow({ on: 'deal.moved', origin: ['system', 'flow'], fuse: false, run: async () => {} });`,
+    );
+    refuses(
+      'refuse an origin that there is not',
+      `flow({ on: 'deal.moved', origin: 'humans', run: async () => {} });`,
+      /'"humans"' is not assignable/,
+    );
     refuses(
       'refuse a filter that is not synchronous',
       `flow({ on: 'deal.moved', where: async () => true, run: async () => {} });`,

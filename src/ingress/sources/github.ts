@@ -3,9 +3,9 @@ import type { Json } from '../../model/event.ts';
 import { LIMITS } from '../../model/limits.ts';
 import { textProblem } from '../../model/run.ts';
 import { defineSource, type Mapped, type SourceDelivery, type SourceEvent } from '../source.ts';
-import { canonicalTime } from '../time.ts';
 import { githubSignature } from '../verifiers/body-hmac.ts';
 import { IssuesPayload, PullRequestPayload, PushPayload } from './github-payloads.ts';
+import { when } from './vendor.ts';
 
 /**
  * GitHub's webhooks, in JSON or form encoding, signed with `X-Hub-Signature-256`; the older SHA-1
@@ -136,17 +136,6 @@ function withDelivery({ headers }: SourceDelivery, mapped: OneMapped): Mapped {
 
 const isAttribute = (text: string): boolean =>
   text !== '' && text.length <= LIMITS.attributeCharactersMax && textProblem(text) === undefined;
-
-/** GitHub writes times as RFC 3339 or as Unix seconds, even within one payload. */
-function when(moment: unknown): { readonly time?: string } {
-  const time =
-    typeof moment === 'number' && Math.abs(moment) < 1e11
-      ? new Date(moment * 1_000).toISOString()
-      : typeof moment === 'string'
-        ? moment
-        : '';
-  return canonicalTime(time) === undefined ? {} : { time };
-}
 
 function by(sender: { readonly login: string; readonly type?: string | undefined }) {
   const origin = sender.type === 'User' ? 'human' : 'system';

@@ -2,14 +2,14 @@
  * CloudEvents over HTTP: structured, batch and binary content mode.
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
  */
-import type { IncomingHttpHeaders } from 'node:http';
 import { TidegateError } from '../../model/error.ts';
 import type { Json } from '../../model/event.ts';
 import { LIMITS } from '../../model/limits.ts';
 import type { Candidate, Intake } from '../exchange.ts';
 import { isRecord, parseJson } from '../json.ts';
 import { isJsonType, type MediaKind } from '../media-type.ts';
-import { attributesOfHeaders } from './header-attributes.ts';
+import { essenceOf } from './attribute-rules.ts';
+import { attributesOfHeaders, type DistinctHeaders, onlyOne } from './header-attributes.ts';
 
 export const CLOUDEVENTS_KINDS: readonly MediaKind[] = ['structured', 'batch', 'json', 'none'];
 export const CLOUDEVENTS_ADVICE =
@@ -22,7 +22,7 @@ export const CLOUDEVENTS_ADVICE =
  * without a content type, or `invalid_event` when it is no JSON object or array at all.
  */
 export function decodeCloudEvents(
-  headers: IncomingHttpHeaders,
+  headers: DistinctHeaders,
   kind: MediaKind,
   body: Uint8Array,
 ): Intake {
@@ -45,7 +45,7 @@ export function decodeCloudEvents(
   }
 }
 
-function structured(body: Uint8Array, headers: IncomingHttpHeaders): Candidate {
+function structured(body: Uint8Array, headers: DistinctHeaders): Candidate {
   const value = parseJson(body);
   if (isRecord(value)) return fromObject(value, headers, body.length);
   throw new TidegateError('invalid_event', 'The body is not an event: it must be a JSON object.', {
@@ -53,7 +53,7 @@ function structured(body: Uint8Array, headers: IncomingHttpHeaders): Candidate {
   });
 }
 
-function batch(body: Uint8Array, headers: IncomingHttpHeaders): readonly Candidate[] {
+function batch(body: Uint8Array, headers: DistinctHeaders): readonly Candidate[] {
   const value = parseJson(body);
   if (!Array.isArray(value)) {
     throw new TidegateError(
@@ -77,26 +77,30 @@ function batch(body: Uint8Array, headers: IncomingHttpHeaders): readonly Candida
 
 function fromObject(
   object: Readonly<Record<string, Json>>,
-  { traceparent }: IncomingHttpHeaders,
+  headers: DistinctHeaders,
   requestBytes: number,
 ): Candidate {
   const { data, data_base64: base64, ...attributes } = object;
+  const traceparent = attributes.traceparent ?? onlyOne(headers.traceparent) ?? null;
   const candidate = {
     kind: 'candidate',
-    attributes: traceparent === undefined ? attributes : { traceparent, ...attributes },
+    attributes: { ...attributes, traceparent },
     data: data ?? null,
     requestBytes,
   } as const;
-  if (base64 === undefined || base64 === null) return candidate;
   const problem = (path: string, message: string): Candidate => ({
     ...candidate,
     problems: [{ path, message }],
   });
-  if (data !== undefined) return problem('data_base64', 'must not be there beside data');
   const type = attributes.datacontenttype ?? 'application/json';
-  if (typeof type !== 'string' || !isJsonType(type.split(';')[0]?.trim().toLowerCase() ?? '')) {
-    return problem('datacontenttype', 'must be JSON: Tidegate takes no other data');
+  const isJson = typeof type === 'string' && isJsonType(essenceOf(type));
+  if (base64 === undefined || base64 === null) {
+    return isJson || candidate.data === null || typeof data === 'string'
+      ? candidate
+      : problem('data', 'must be a string: datacontenttype says that it is not JSON');
   }
+  if (data !== undefined) return problem('data_base64', 'must not be there beside data');
+  if (!isJson) return problem('datacontenttype', 'must be JSON: Tidegate takes no other bytes');
   const decoded = fromBase64(base64);
   return decoded === undefined
     ? problem('data_base64', 'must be JSON in base64')
@@ -114,6 +118,6 @@ function fromBase64(text: Json): Json | undefined {
   }
 }
 
-function binary(data: Json, headers: IncomingHttpHeaders, body: Uint8Array): Candidate {
+function binary(data: Json, headers: DistinctHeaders, body: Uint8Array): Candidate {
   return { kind: 'candidate', data, requestBytes: body.length, ...attributesOfHeaders(headers) };
 }

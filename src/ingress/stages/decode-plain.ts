@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Intake } from '../exchange.ts';
 import { parseJson } from '../json.ts';
 import type { MediaKind } from '../media-type.ts';
-import { attributesOfHeaders, unquote } from './header-attributes.ts';
+import { attributesOfHeaders, type DistinctHeaders, unquote } from './header-attributes.ts';
 
 export const PLAIN_KINDS: readonly MediaKind[] = ['json'];
 export const PLAIN_ADVICE =
@@ -11,7 +10,7 @@ export const PLAIN_ADVICE =
 
 /** What `POST /events/:type` has beside its body. */
 export interface PlainRequest {
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: DistinctHeaders;
   readonly type: string;
   /** From the query; an array when it is there twice, which the envelope refuses. */
   readonly source: unknown;
@@ -24,14 +23,14 @@ export interface PlainRequest {
  */
 export function decodePlain(request: PlainRequest, body: Uint8Array): Intake {
   const { attributes, problems } = attributesOfHeaders(request.headers);
-  const key = request.headers['idempotency-key'];
+  const key = request.headers['idempotency-key']?.join(', ');
   const candidate = {
     kind: 'candidate',
     attributes: {
       source: 'http',
       id: randomUUID(),
       ...attributes,
-      ...(key === undefined ? {} : { id: unquote(String(key)) }),
+      ...(key === undefined ? {} : { id: unquote(key) }),
       ...(request.source === undefined ? {} : { source: request.source }),
       specversion: '1.0',
       type: request.type,

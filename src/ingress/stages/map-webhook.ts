@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import { zodProblems } from '../../contracts/problems.ts';
+import { changeProblem, type SaidChange } from '../../model/change.ts';
 import { messageOf, TidegateError } from '../../model/error.ts';
 import type { Json } from '../../model/event.ts';
 import { LIMITS } from '../../model/limits.ts';
@@ -58,14 +59,19 @@ export function mapWebhook(delivery: SourceDelivery, webhook: WebhookDelivery): 
   }
   const isOne = mapped.length === 1;
   return several(
-    mapped.map((event, index) =>
-      toCandidate(event, {
+    mapped.map((record, index) => {
+      const id = isOne ? identity : `${identity}.${index}`;
+      if ('ignored' in record) return { kind: 'ignored', id, reason: record.ignored };
+      if ('failed' in record) {
+        return mappingFailed(source, id, JSON.stringify(record.record), record.failed);
+      }
+      return toCandidate(record, {
         source: source.name,
-        id: isOne ? identity : `${identity}.${index}`,
+        id,
         requestBytes: body.length,
         traceparent: headers.traceparent,
-      }),
-    ),
+      });
+    }),
   );
 }
 
@@ -102,7 +108,7 @@ function formFields(form: URLSearchParams): Json {
 }
 
 function toCandidate(
-  { data, ...event }: SourceEvent,
+  { data, change, ...event }: SourceEvent,
   defaults: {
     readonly source: string;
     readonly id: string;
@@ -117,7 +123,16 @@ function toCandidate(
     data: asJson(data),
     requestBytes,
     isOurs: true,
+    ...(change === undefined ? {} : changeOf(change, source)),
   };
+}
+
+/** One that is none would let echoes through unseen: the event becomes a dead letter instead. */
+function changeOf(change: SaidChange, source: string): Pick<Candidate, 'change' | 'problems'> {
+  const problem = changeProblem(change);
+  if (problem !== undefined) return { problems: [{ path: 'change', message: problem }] };
+  const { system = source, object, fields } = change;
+  return { change: { system, object, fields } };
 }
 
 /** A mapping in JavaScript can leave `undefined` or a date in its data; what is stored is JSON. */

@@ -1,18 +1,28 @@
 import type { ContractProblem } from '../../model/contract.ts';
 import type { TidegateEvent } from '../../model/event.ts';
 import { LIMITS } from '../../model/limits.ts';
-import { isFlowName, isTenant, textProblem, utf8Bytes } from '../../model/run.ts';
+import { isFlowName, isTenant, utf8Bytes } from '../../model/run.ts';
 import { versionOf } from '../event-version.ts';
 import type { Candidate, Decision, IngressContext, Passing } from '../exchange.ts';
 import { structureProblem } from '../json.ts';
 import { refuseCandidate } from '../refusal.ts';
 import { canonicalTime } from '../time.ts';
+import {
+  essenceOf,
+  isInteger,
+  isMediaType,
+  isUri,
+  isUriReference,
+  nameProblem,
+  stringProblem,
+} from './attribute-rules.ts';
 
 /** Checks what a sender says against CloudEvents 1.0 and fills in what he left out. */
 export function readEnvelope(candidate: Candidate, context: IngressContext): Passing | Decision {
   const problems = [
     ...(candidate.problems ?? []),
     ...attributeProblems(candidate.attributes),
+    ...claimProblems(candidate),
     ...dataProblems(candidate),
   ];
   if (problems.length > 0) return refuseCandidate(candidate, 'invalid_event', problems);
@@ -34,6 +44,18 @@ const isWhole = (value: string, least: number): boolean =>
 
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['specversion', (value) => (value === '1.0' ? undefined : 'must be 1.0')],
+  [
+    'source',
+    (value) =>
+      isUriReference(value)
+        ? undefined
+        : 'must be a URI or a reference, such as crm or /deals/7, with other characters percent-encoded',
+  ],
+  ['dataschema', (value) => (isUri(value) ? undefined : 'must be a URI')],
+  [
+    'datacontenttype',
+    (value) => (isMediaType(value) ? undefined : 'must be a media type, such as application/json'),
+  ],
   [
     'time',
     (value) => (canonicalTime(value) === undefined ? 'must be an RFC 3339 time' : undefined),
@@ -65,26 +87,34 @@ function attributeProblems(
   }
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined) continue;
-    const message = attributeProblem(name, value);
+    const message = nameProblem(name) ?? attributeProblem(name, value);
     if (message !== undefined) problems.push({ path: name, message });
   }
-  if (problems.length > 0) return problems;
+  return problems.length > 0 ? problems : sizeProblems(attributes);
+}
+
+function sizeProblems(attributes: Readonly<Record<string, unknown>>): readonly ContractProblem[] {
   const { id, source, tenantid } = attributes;
-  return utf8Bytes(`${id}${source}${tenantid ?? ''}`) <= LIMITS.identityBytesMax
-    ? []
-    : [{ path: 'id', message: `and source have more than ${LIMITS.identityBytesMax} bytes` }];
+  if (utf8Bytes(`${id}${source}${tenantid ?? ''}`) > LIMITS.identityBytesMax) {
+    return [{ path: 'id', message: `and source have more than ${LIMITS.identityBytesMax} bytes` }];
+  }
+  const bytes = utf8Bytes(JSON.stringify(extensionsOf(attributes) ?? {}));
+  if (bytes <= LIMITS.extensionsBytesMax) return [];
+  const message = `have ${bytes} bytes as JSON; at most ${LIMITS.extensionsBytesMax} are taken`;
+  return [{ path: 'extensions', message }];
 }
 
 function attributeProblem(name: string, value: unknown): string | undefined {
+  if (typeof value === 'number' && !isInteger(value)) return 'must be a whole number in 32 bits';
   if (typeof value === 'boolean' || typeof value === 'number') {
     return TEXT_ONLY.has(name) ? 'must be a string' : RULES.get(name)?.(String(value));
   }
-  if (typeof value !== 'string') return 'must be a string, a number or a boolean';
-  if (value === '') return 'is empty';
+  if (typeof value !== 'string') return 'must be a string, a whole number or a boolean';
+  if (value === '') return KNOWN.has(name) ? 'is empty' : undefined;
   if (value.length > LIMITS.attributeCharactersMax) {
     return `is longer than ${LIMITS.attributeCharactersMax} characters`;
   }
-  return textProblem(value) ?? RULES.get(name)?.(value);
+  return stringProblem(value) ?? RULES.get(name)?.(value);
 }
 
 /** Every other attribute may be a number or a boolean too, as CloudEvents allows. */
@@ -100,7 +130,20 @@ const TEXT_ONLY: ReadonlySet<string> = new Set([
   'origin',
   'replay',
   'traceparent',
+  'datacontenttype',
+  'dataschema',
 ]);
+
+/** The attributes that Tidegate knows; all others are extensions of the sender. */
+const KNOWN: ReadonlySet<string> = new Set([...TEXT_ONLY, 'schemaversion', 'hops']);
+
+/** Whoever could send as a flow could send first what it will emit: the flow's own would be a duplicate. */
+function claimProblems({ attributes: { source }, isOurs }: Candidate): readonly ContractProblem[] {
+  const isFlows = typeof source === 'string' && source.startsWith('tidegate/');
+  return isFlows && isOurs !== true
+    ? [{ path: 'source', message: 'must not begin with tidegate/, which is for what flows emit' }]
+    : [];
+}
 
 function dataProblems({ data }: Candidate): readonly ContractProblem[] {
   const problem = structureProblem(data);
@@ -142,11 +185,29 @@ function fill(candidate: Candidate, context: IngressContext): TidegateEvent {
     ...optional('replay', text('replay')),
     // A trace that cannot be read is begun anew, as W3C Trace Context asks, not refused.
     ...optional('traceparent', TRACEPARENT.test(traceparent ?? '') ? traceparent : undefined),
+    ...optional('datacontenttype', otherThanJson(text('datacontenttype'))),
+    ...optional('dataschema', text('dataschema')),
+    ...optional('extensions', extensionsOf(attributes)),
   };
 }
 
-const optional = <Name extends string>(name: Name, value: string | undefined) =>
-  (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: string };
+/** Without the attribute an event's data is `application/json`, so that one is not kept. */
+const otherThanJson = (mediaType: string | undefined): string | undefined =>
+  essenceOf(mediaType ?? '') === 'application/json' ? undefined : mediaType;
+
+/** What a sender has attached beyond the attributes that are known; undefined when there is nothing. */
+function extensionsOf(
+  attributes: Readonly<Record<string, unknown>>,
+): TidegateEvent['extensions'] | undefined {
+  const found = Object.entries(attributes).filter(
+    (attribute): attribute is [string, string | number | boolean] =>
+      !KNOWN.has(attribute[0]) && attribute[1] !== null && attribute[1] !== undefined,
+  );
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+const optional = <Name extends string, Value>(name: Name, value: Value | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: Value };
 
 /** Of a type without a contract any version does: it is refused for that. */
 const contractOf = (type: string, { catalogue: { contracts } }: IngressContext) =>

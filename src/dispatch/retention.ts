@@ -1,0 +1,32 @@
+import type { Journal } from '../journal/journal.ts';
+import { DAY_MS, type Retention } from '../model/retention.ts';
+import type { Logger } from '../telemetry.ts';
+import { type Repetition, repeat } from './repeat.ts';
+
+const EVERY_MS = 3_600_000;
+
+/** Erases what is due, now and every hour. Any number of ingresses may: the journal lets one at a time. */
+export function startRetention(context: {
+  readonly journal: Pick<Journal, 'eraseDue' | 'rawDeliveries'>;
+  /** @default events are kept for ever */
+  readonly retention?: Retention;
+  /** How long deliveries are kept as they came; with 0, those of before go too. */
+  readonly rawDays: number;
+  readonly logger: Logger;
+}): Repetition {
+  const { journal, retention, rawDays, logger } = context;
+  const round = async (): Promise<void> => {
+    const now = new Date();
+    const rawDeliveries = await journal.rawDeliveries.deleteBefore(
+      new Date(now.getTime() - rawDays * DAY_MS),
+    );
+    const erased = {
+      ...(retention && (await journal.eraseDue(retention, now))),
+      rawDeliveries,
+    };
+    if (Object.values(erased).some((count) => count > 0)) {
+      logger.info(erased, 'erased event data whose time is over');
+    }
+  };
+  return repeat(round, { everyMs: EVERY_MS, failure: 'cannot erase event data', logger });
+}
