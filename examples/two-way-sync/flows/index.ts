@@ -1,0 +1,1 @@
+export { alphaToBeta, betaToAlpha } from './sync';
