@@ -6,7 +6,9 @@ export interface Restartable {
   start(): void;
   /** Ends it as a power cut would. */
   kill(): Promise<void>;
-  /** The last lines of what it printed, for a failing test's message. */
+  /** Asks it to end, as a deployment does, and waits for it. @returns its exit code, null when it was killed */
+  terminate(): Promise<number | null>;
+  /** The last lines of what it printed since it was started, for a failing test's message. */
   output(): string;
 }
 
@@ -22,10 +24,20 @@ export function restartable(
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
   };
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
+    const ended = child;
+    child = undefined;
+    if (ended === undefined) return null;
+    if (ended.exitCode !== null || ended.signalCode !== null) return ended.exitCode;
+    const code = new Promise<number | null>((resolve) => ended.once('exit', resolve));
+    ended.kill(signal);
+    return code;
+  }
   return {
     name,
     output: () => output,
     start() {
+      output = '';
       const [file, ...args] = command;
       child = spawn(file, args, {
         env: { ...process.env, ...env },
@@ -34,13 +46,7 @@ export function restartable(
       child.stdout?.on('data', keep);
       child.stderr?.on('data', keep);
     },
-    async kill() {
-      const killed = child;
-      child = undefined;
-      if (killed === undefined || killed.exitCode !== null || killed.signalCode !== null) return;
-      const ended = new Promise<void>((resolve) => killed.once('exit', () => resolve()));
-      killed.kill('SIGKILL');
-      await ended;
-    },
+    kill: async () => void (await end('SIGKILL')),
+    terminate: () => end('SIGTERM'),
   };
 }

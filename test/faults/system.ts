@@ -18,9 +18,13 @@ export interface System {
     readonly ingress: Restartable;
     readonly worker: Restartable;
   };
+  /** A second ingress and a second worker, where they were asked for. */
+  readonly second: { readonly ingress: Restartable; readonly worker: Restartable } | undefined;
   readonly journal: Journal;
   readonly databaseUrl: string;
   readonly temporalAddress: string;
+  /** Where the ingresses are, in the order of their processes. */
+  readonly urls: readonly string[];
   /** Sends until it is accepted, as a sender that does not want to lose an event does. */
   send(type: string, id: string, data: object): Promise<void>;
   /** Every run with something unsettled. */
@@ -37,17 +41,22 @@ export async function startSystem(options: {
   readonly project: string;
   readonly receiverUrl: string;
   readonly temporalArgs?: readonly string[];
+  /** Two ingresses and two workers; events go to the ingresses in turn. @default one of each */
+  readonly twoOfEach?: boolean;
+  /** @default 'warn' */
+  readonly logLevel?: 'info';
 }): Promise<System> {
   const directory = mkdtempSync(join(tmpdir(), 'tidegate-faults-'));
   const postgres = await startPostgres();
   const databaseUrl = await postgres.createDatabase();
   const temporalPort = await freePort();
   const uiPort = await freePort();
-  const ingressPort = await freePort();
-  const ingressUrl = `http://127.0.0.1:${ingressPort}`;
+  const ports = [await freePort(), ...(options.twoOfEach ? [await freePort()] : [])] as const;
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`);
+  let sent = 0;
   const temporalAddress = `127.0.0.1:${temporalPort}`;
   const project = fileURLToPath(new URL(`./fixtures/${options.project}`, import.meta.url));
-  const node = (command: string): Restartable =>
+  const node = (command: string, port: number = ports[0]): Restartable =>
     restartable(
       command,
       [
@@ -58,9 +67,10 @@ export async function startSystem(options: {
       {
         DATABASE_URL: databaseUrl,
         TEMPORAL_ADDRESS: temporalAddress,
-        PORT: String(ingressPort),
+        PORT: String(port),
         TIDEGATE_HTTP_BASE_URL: options.receiverUrl,
-        LOG_LEVEL: 'warn',
+        LOG_LEVEL: options.logLevel ?? 'warn',
+        TIDEGATE_AUTH: 'none',
       },
     );
   const processes = {
@@ -83,8 +93,11 @@ export async function startSystem(options: {
     ingress: node('ingress'),
     worker: node('worker'),
   };
+  const second = options.twoOfEach
+    ? { ingress: node('ingress', ports[1]), worker: node('worker') }
+    : undefined;
   const journal = await openJournal({ databaseUrl });
-  const all = Object.values(processes);
+  const all = [...Object.values(processes), ...Object.values(second ?? {})];
   for (const started of all) started.start();
 
   async function stop(): Promise<void> {
@@ -93,8 +106,12 @@ export async function startSystem(options: {
     await postgres.remove();
     rmSync(directory, { recursive: true, force: true });
   }
-  const isReady = async (): Promise<boolean> =>
-    (await fetch(`${ingressUrl}/readyz`).catch(() => undefined))?.ok ?? false;
+  const isReady = async (): Promise<boolean> => {
+    const answers = await Promise.all(
+      urls.map((url) => fetch(`${url}/readyz`).catch(() => undefined)),
+    );
+    return answers.every((answer) => answer?.ok);
+  };
   await until('the ingress to be ready', isReady, 60_000).catch(async (error: unknown) => {
     await stop();
     throw error;
@@ -102,14 +119,17 @@ export async function startSystem(options: {
 
   return {
     processes,
+    second,
     journal,
     databaseUrl,
     temporalAddress,
+    urls,
     send: async (type, id, data) => {
       await until(
         `event ${id} to be accepted`,
         async () => {
-          const response = await fetch(`${ingressUrl}/events/${type}`, {
+          sent += 1;
+          const response = await fetch(`${urls[sent % urls.length]}/events/${type}`, {
             method: 'POST',
             headers: { 'Content-Type': 'application/json', 'Idempotency-Key': id },
             body: JSON.stringify(data),
