@@ -4,10 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { freePort } from '../test/support/free-port.ts';
 import { type LoadResult, load } from './load.ts';
-import { node, start, stop, untilReady } from './processes.ts';
-import { type Stack, startTidegate } from './stack.ts';
+import { type Stack, startNaive, startTidegate } from './stack.ts';
 import { printTable } from './table.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 8);
@@ -30,17 +28,7 @@ const NAIVE = 'naive';
 const naive = (address: string): Target => ({
   name: NAIVE,
   hotWorkflowId: 'naive:hot',
-  async start() {
-    const port = await freePort();
-    const env = { PORT: String(port), TEMPORAL_ADDRESS: address };
-    const processes = [
-      start(node('bench/naive/worker.ts'), env),
-      start(node('bench/naive/server.ts'), env),
-    ];
-    const url = `http://127.0.0.1:${port}`;
-    await untilReady(`${url}/readyz`);
-    return { url, stop: async () => void (await Promise.all(processes.map(stop))) };
-  },
+  start: () => startNaive(address),
 });
 
 const tidegate = (stack: Stack): Target => ({

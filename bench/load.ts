@@ -1,4 +1,5 @@
 import autocannon from 'autocannon';
+import { SIGNATURE_HEADER, signatureOf, WEBHOOK_PATH } from './signed.ts';
 
 export interface Load {
   readonly url: string;
@@ -8,6 +9,8 @@ export interface Load {
   readonly key: (n: number) => string;
   /** Events sent before this one, so that ids do not repeat between loads. */
   readonly prefix: string;
+  /** As signed webhooks, instead of plain events. @default false */
+  readonly signed?: boolean;
 }
 
 export interface LoadResult {
@@ -19,7 +22,9 @@ export interface LoadResult {
 }
 
 /** Posts events as fast as they are acknowledged. */
-export async function load({ url, connections, seconds, key, prefix }: Load): Promise<LoadResult> {
+export async function load(options: Load): Promise<LoadResult> {
+  const { url, connections, seconds, key, prefix, signed = false } = options;
+  const request = signed ? signedRequest : plainRequest;
   let n = 0;
   const result = await autocannon({
     url,
@@ -28,14 +33,9 @@ export async function load({ url, connections, seconds, key, prefix }: Load): Pr
     requests: [
       {
         method: 'POST',
-        path: '/events/deal.stage_changed',
-        setupRequest: (request) => {
+        setupRequest: (defaults) => {
           n += 1;
-          return {
-            ...request,
-            headers: { 'content-type': 'application/json', 'idempotency-key': `${prefix}-${n}` },
-            body: JSON.stringify({ dealId: key(n), stage: 'won', amount: n }),
-          };
+          return { ...defaults, ...request(`${prefix}-${n}`, key(n), n) };
         },
       },
     ],
@@ -46,5 +46,21 @@ export async function load({ url, connections, seconds, key, prefix }: Load): Pr
     p99Ms: result.latency.p99,
     accepted: result['2xx'],
     failed: result.non2xx + result.errors,
+  };
+}
+
+const plainRequest = (id: string, dealId: string, n: number) => ({
+  path: '/events/deal.stage_changed',
+  headers: { 'content-type': 'application/json', 'idempotency-key': id },
+  body: JSON.stringify({ dealId, stage: 'won', amount: n }),
+});
+
+/** A webhook of the source `bench`. */
+export function signedRequest(id: string, dealId: string, n: number) {
+  const body = JSON.stringify({ id, dealId, stage: 'won', amount: n });
+  return {
+    path: WEBHOOK_PATH,
+    headers: { 'content-type': 'application/json', [SIGNATURE_HEADER]: signatureOf(body) },
+    body,
   };
 }

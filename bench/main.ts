@@ -4,11 +4,15 @@
  */
 import { cpus } from 'node:os';
 import { benchAcknowledgements } from './acknowledgements.ts';
+import { benchIngress } from './ingress.ts';
+import { benchOverload } from './overload.ts';
 import { type Stack, startStack } from './stack.ts';
 import { benchWindows } from './windows.ts';
 
 const PARTS: Readonly<Record<string, (stack: Stack) => Promise<void>>> = {
   acknowledgements: benchAcknowledgements,
+  ingress: benchIngress,
+  overload: benchOverload,
   windows: benchWindows,
 };
 

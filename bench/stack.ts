@@ -9,6 +9,7 @@ import { findTemporalCli } from '../src/temporal-cli.ts';
 import { freePort } from '../test/support/free-port.ts';
 import { startPostgres } from '../test/support/postgres.ts';
 import { node, start, stop, stopAll, untilReady } from './processes.ts';
+import { WEBHOOK_SECRET } from './signed.ts';
 
 export interface Stack {
   readonly address: string;
@@ -55,17 +56,21 @@ export interface RunningTidegate {
   /** The worker's process id, to look at its memory. */
   readonly workerPid: number;
   readonly ingressPid: number;
+  readonly databaseUrl: string;
   readonly stop: () => Promise<void>;
 }
 
 /** An ingress and a worker of bench/project, each a process of its own, on a new database. */
 export async function startTidegate(stack: Stack): Promise<RunningTidegate> {
   const port = await freePort();
+  const databaseUrl = await stack.createDatabase();
   const env = {
     PORT: String(port),
     TEMPORAL_ADDRESS: stack.address,
-    DATABASE_URL: await stack.createDatabase(),
+    DATABASE_URL: databaseUrl,
+    TIDEGATE_SOURCE_BENCH_SECRET: WEBHOOK_SECRET,
     LOG_LEVEL: 'warn',
+    TIDEGATE_AUTH: 'none',
   };
   const [ingress, worker] = (['ingress', 'worker'] as const).map((role) =>
     start(node('src/cli/main.ts', role, 'bench/project'), env),
@@ -78,8 +83,24 @@ export async function startTidegate(stack: Stack): Promise<RunningTidegate> {
     url,
     workerPid: worker.pid,
     ingressPid: ingress.pid,
+    databaseUrl,
     stop: async () => void (await Promise.all([ingress, worker].map(stop))),
   };
+}
+
+/** The handler that one writes by hand, with its worker. */
+export async function startNaive(
+  address: string,
+): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+  const port = await freePort();
+  const env = { PORT: String(port), TEMPORAL_ADDRESS: address };
+  const processes = [
+    start(node('bench/naive/worker.ts'), env),
+    start(node('bench/naive/server.ts'), env),
+  ];
+  const url = `http://127.0.0.1:${port}`;
+  await untilReady(`${url}/readyz`);
+  return { url, stop: async () => void (await Promise.all(processes.map(stop))) };
 }
 
 async function connect(address: string): Promise<Client> {
