@@ -5,7 +5,6 @@ import { TidegateError } from '../model/error.ts';
 import type { Json, TidegateEvent } from '../model/event.ts';
 import type { RegisteredFlow } from '../model/flow-registry.ts';
 import { isTenant, utf8Bytes } from '../model/run.ts';
-
 import type { Candidate, IngressContext } from './exchange.ts';
 import { ingest } from './pipeline.ts';
 import type { Committed } from './stages/commit.ts';

@@ -1,7 +1,5 @@
 /** The ingress as a process runs it: HTTP in, journal, dispatch. A composition root. */
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client, type Connection } from '@temporalio/client';
@@ -16,6 +14,7 @@ import { pressureMeter } from '../dispatch/pace.ts';
 import { runPlaces } from '../dispatch/places.ts';
 import { startReconciler } from '../dispatch/reconcile.ts';
 import { startRetention } from '../dispatch/retention.ts';
+import { listen } from '../http/listen.ts';
 import { isLoopback } from '../http/loopback.ts';
 import type { Journal } from '../journal/journal.ts';
 import {
@@ -26,7 +25,6 @@ import {
 import { processMetrics } from '../metrics/process-metrics.ts';
 import { metricsRouter } from '../metrics/router.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
-import { TidegateError } from '../model/error.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import { maskingOf } from '../model/masking.ts';
@@ -176,7 +174,11 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   });
   const server = createBoundedServer(app);
   server.on('drop', metrics.connectionDropped);
-  const address = await listen(server, config).catch(async (error: unknown) => {
+  const { host, port } = config;
+  const address = await listen(server, {
+    ...{ host, port, backlog: LIMITS.connectionsWaitingMax },
+    ...{ what: 'the ingress', variable: 'PORT' },
+  }).catch(async (error: unknown) => {
     await pressure.stop();
     throw error;
   });
@@ -335,23 +337,5 @@ function approvals({ journal, config, logger }: IngressOptions, runs: RunOperati
     ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
   });
 }
-
-const listen = (server: Server, { host, port }: { host: string; port: number }) =>
-  new Promise<AddressInfo>((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void =>
-      reject(error.code === 'EADDRINUSE' ? portTaken(host, port, error) : error);
-    server.once('error', fail);
-    server.listen({ port, host, backlog: LIMITS.connectionsWaitingMax }, () => {
-      server.off('error', fail);
-      resolve(server.address() as AddressInfo);
-    });
-  });
-
-const portTaken = (host: string, port: number, cause: Error): TidegateError =>
-  new TidegateError(
-    'port_taken',
-    `Another process listens on ${host}, port ${port} (the ingress). Stop it, or set PORT to a free port.`,
-    { cause },
-  );
 
 const closeConnection = (connection: Connection): Promise<void> => connection.close();

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { Registry } from 'prom-client';
 import type { Access } from '../access/authenticate.ts';
+import { listen } from '../http/listen.ts';
 import { sendProblem } from '../http/problem.ts';
 import { TidegateError } from '../model/error.ts';
 import { metricsRouter } from './router.ts';
@@ -27,12 +28,7 @@ export async function startMetricsServer(
   );
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, app);
   server.maxConnections = 100;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? portTaken(host, port, error) : error),
-    );
-    server.listen(port, host, resolve);
-  });
+  await listen(server, { host, port, what: 'the metrics', variable: 'METRICS_PORT' });
   return {
     stop: () =>
       new Promise((resolve) => {
@@ -41,10 +37,3 @@ export async function startMetricsServer(
       }),
   };
 }
-
-const portTaken = (host: string, port: number, cause: Error): TidegateError =>
-  new TidegateError(
-    'port_taken',
-    `Another process listens on ${host}, port ${port} (the metrics). Stop it, or set METRICS_PORT to a free port.`,
-    { cause },
-  );
