@@ -232,7 +232,7 @@ function shuffled(value: unknown): unknown {
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return entriesOf(value)
-    .sort(([one], [other]) => (one < other ? -1 : 1))
-    .map(([name, each]) => [name, sorted(each)]);
+  const entries = entriesOf(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  // Not the entries alone: an empty object would look like an empty list.
+  return { entries: entries.map(([name, each]) => [name, sorted(each)]) };
 }
