@@ -13,7 +13,7 @@ import { printTable } from './table.ts';
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 60);
 /** So many that the senders do not wait for each other, and more than the ingress can answer in time. */
-const CONNECTIONS = Number(process.env.BENCH_CONNECTIONS ?? 2_000);
+const CONNECTIONS = Number(process.env.BENCH_CONNECTIONS ?? 5_000);
 const KEYS = 500;
 /** The bound that is stated: what a request of any priority waits at most. */
 const P99_MS_MAX = LIMITS.answerDelayHighMs;
