@@ -1,6 +1,7 @@
 /** API keys: their text, and who holds one. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { ApiKeyRow, Journal, StoredApiKey } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { ApiKeyRow, StoredApiKey } from '../journal/rows.ts';
 import { LIMITS } from '../model/limits.ts';
 import { type Caller, isAction } from './caller.ts';
 

@@ -1,4 +1,4 @@
-import type { ParkRow } from '../journal/journal.ts';
+import type { ParkRow } from '../journal/rows.ts';
 import type { Voice } from '../model/protocol.ts';
 import type { LinkClaims } from './token.ts';
 

@@ -3,7 +3,9 @@
  * into the next call, hot keys spaced. What has just been committed goes out at once; the journal is
  * read only for what this process does not hold.
  */
-import type { Journal, NumberedDelivery, PendingRun } from '../journal/journal.ts';
+
+import type { NumberedDelivery, PendingRun } from '../journal/deliveries.ts';
+import type { Journal } from '../journal/journal.ts';
 import { runLane } from '../journal/lanes.ts';
 import { messageOf } from '../model/error.ts';
 import type { TidegateEvent } from '../model/event.ts';

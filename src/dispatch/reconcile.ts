@@ -1,5 +1,6 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import type { Journal, PendingRun } from '../journal/journal.ts';
+import type { PendingRun } from '../journal/deliveries.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../telemetry.ts';
 import { type Repetition, repeat } from './repeat.ts';
 

@@ -1,4 +1,5 @@
-import type { Journal, PendingRun } from '../journal/journal.ts';
+import type { PendingRun } from '../journal/deliveries.ts';
+import type { Journal } from '../journal/journal.ts';
 import { messageOf } from '../model/error.ts';
 import type { FlowLimits } from '../model/flow-registry.ts';
 import type { Logger } from '../telemetry.ts';

@@ -1,6 +1,6 @@
 /** The stages of the ingress, for events that came before. */
 import type { Again } from '../journal/again.ts';
-import type { HeldDelivery, Rejection } from '../journal/journal.ts';
+import type { HeldDelivery, Rejection } from '../journal/deliveries.ts';
 import { TidegateError } from '../model/error.ts';
 import type { Json, TidegateEvent } from '../model/event.ts';
 import type { RegisteredFlow } from '../model/flow-registry.ts';

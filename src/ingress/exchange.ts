@@ -5,11 +5,11 @@
 import type {
   AppendEntry,
   DeliveryTarget,
-  Journal,
   NumberedDelivery,
   RawDelivery,
   Rejection,
-} from '../journal/journal.ts';
+} from '../journal/deliveries.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { ObjectChange } from '../model/change.ts';
 import type { Contract, ContractProblem, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { ErrorCode } from '../model/error.ts';

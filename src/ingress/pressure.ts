@@ -1,5 +1,7 @@
 /** All that watches how much there is to do, as one part of a process. */
-import type { Backlog, DeadLetterCounts, Journal } from '../journal/journal.ts';
+
+import type { DeadLetterCounts } from '../journal/dead-letters.ts';
+import type { Backlog, Journal } from '../journal/journal.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Logger } from '../telemetry.ts';
 import { type Admission, type AdmissionOptions, createAdmission } from './admission.ts';

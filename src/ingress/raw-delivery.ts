@@ -1,5 +1,5 @@
 /** What is kept of a delivery, and its verification again. */
-import type { RawDelivery } from '../journal/journal.ts';
+import type { RawDelivery } from '../journal/deliveries.ts';
 import type { VerifyAgain } from '../journal/verify-again.ts';
 import { TidegateError } from '../model/error.ts';
 import type { BoundSource } from './source.ts';

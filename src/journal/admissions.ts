@@ -12,8 +12,9 @@ import { sql } from 'kysely';
 import { admit, type Verdict, type WaitingRun } from '../model/admission.ts';
 import type { FlowLimits, Throttle } from '../model/flow-registry.ts';
 import type { RunId } from '../model/run.ts';
+import type { PendingRun } from './deliveries.ts';
 import { pendingRun, WATERMARK_COLUMNS } from './dispatch-queries.ts';
-import type { Admissions, PendingRun } from './journal.ts';
+import type { Admissions } from './journal.ts';
 import type { JournalDatabase } from './schema.ts';
 
 /** The flows, by tenant, that one call looks at; the next looks at the others. */

@@ -6,7 +6,7 @@ import type {
   LimitKeys,
   Rejection,
   RoutedDelivery,
-} from './journal.ts';
+} from './deliveries.ts';
 
 /** What becomes of a refused event that goes through the ingress again. */
 export interface TakenAgain {

@@ -1,7 +1,8 @@
 import { type Selectable, sql } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
-import type { ApiKeyRow, Journal, Page, Paged, StoredApiKey } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
+import type { ApiKeyRow, Page, Paged, StoredApiKey } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { isStorable } from './text.ts';
 

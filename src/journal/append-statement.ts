@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { TidegateError } from '../model/error.ts';
+import type { AppendEntry, NumberedDelivery } from './deliveries.ts';
 import { holding } from './held-deliveries.ts';
-import type { AppendEntry, NumberedDelivery } from './journal.ts';
 import { runLane } from './lanes.ts';
 import { keeping } from './raw-deliveries.ts';
 import type { JournalDatabase } from './schema.ts';

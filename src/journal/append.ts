@@ -7,8 +7,8 @@ import {
   writeEntries,
 } from './append-statement.ts';
 import { isDataError, unavailable } from './database-error.ts';
+import type { AppendEntry, AppendResult, NumberedDelivery } from './deliveries.ts';
 import { deliveriesOfEvents } from './event-deliveries.ts';
-import type { AppendEntry, AppendResult, NumberedDelivery } from './journal.ts';
 import { rawBytes } from './raw-deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 

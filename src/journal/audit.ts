@@ -4,8 +4,9 @@
  */
 import type { Selectable } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
-import type { Audit, AuditEntry, AuditFilter, AuditRow, Page, Paged } from './journal.ts';
+import type { Audit, AuditEntry, AuditFilter, AuditRow } from './audit-log.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
+import type { Page, Paged } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { sealedText } from './sealing.ts';
 import { isStorable, storable } from './text.ts';

@@ -1,6 +1,7 @@
 /** Counts for metrics and shedding. Each is bounded, by an index of what is open only. */
 import { sql } from 'kysely';
-import type { Backlog, DeadLetter, DeadLetterCounts } from './journal.ts';
+import type { DeadLetter, DeadLetterCounts } from './dead-letters.ts';
+import type { Backlog } from './journal.ts';
 import type { JournalDatabase } from './schema.ts';
 
 /** What one count looks at before it says "at least". */

@@ -1,4 +1,4 @@
-import type { Closed, Closing } from './journal.ts';
+import type { Closed, Closing } from './rows.ts';
 
 /** How a row was closed; undefined while it is open. */
 export function closedOf(row: {

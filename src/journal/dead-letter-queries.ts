@@ -1,17 +1,12 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Voice } from '../model/protocol.ts';
 import { closedOf } from './dead-letter-closing.ts';
+import type { DeadLetter, DeadLetterName, FoundDeadLetter } from './dead-letters.ts';
 import { ALL_FUSE_TRIPS, type FuseTripRow, fuseTrip } from './fuse-row.ts';
-import type {
-  DeadLetter,
-  DeadLetterName,
-  FoundDeadLetter,
-  Journal,
-  Page,
-  Paged,
-} from './journal.ts';
+import type { Journal } from './journal.ts';
 import { invalidCursor, paged, pageLimit } from './page.ts';
 import { parkRow, VOICES } from './park-row.ts';
+import type { Page, Paged } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { settlementRow } from './settlement-row.ts';
 import { isStorable } from './text.ts';

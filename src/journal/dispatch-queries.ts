@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Delivery } from '../model/event.ts';
 import type { RunId } from '../model/run.ts';
-import type { PendingRun } from './journal.ts';
+import type { PendingRun } from './deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 import { receivedAfter } from './settle.ts';
 import { storable } from './text.ts';

@@ -1,4 +1,5 @@
-import type { DeliveryRow, NumberedDelivery } from './journal.ts';
+import type { NumberedDelivery } from './deliveries.ts';
+import type { DeliveryRow } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { SETTLEMENT_COLUMNS, settlementRow } from './settlement-row.ts';
 

@@ -1,8 +1,9 @@
 import { type Selectable, sql } from 'kysely';
 import { deliveryRowsOfEvents } from './event-deliveries.ts';
 import { heldOfEvents } from './held-deliveries.ts';
-import type { DeliveryRow, EventRow, HeldRow, Journal, Page, Paged } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
+import type { DeliveryRow, EventRow, HeldRow, Page, Paged } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { isStorable } from './text.ts';
 

@@ -1,5 +1,5 @@
 import { type Selectable, sql } from 'kysely';
-import type { DeadLetter } from './journal.ts';
+import type { DeadLetter } from './dead-letters.ts';
 import type { JournalTables } from './schema.ts';
 
 export type FuseTripRow = Selectable<JournalTables['fuse_trips']> &

@@ -8,7 +8,8 @@ import { chainText } from '../model/chain.ts';
 import type { RunId } from '../model/run.ts';
 import { recordAudit } from './audit.ts';
 import { ancestorsOf } from './chain.ts';
-import type { Act, FuseCheck } from './journal.ts';
+import type { Act } from './dead-letters.ts';
+import type { FuseCheck } from './journal.ts';
 import type { JournalDatabase } from './schema.ts';
 import { storable } from './text.ts';
 

@@ -1,6 +1,7 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import { closedOf } from './dead-letter-closing.ts';
-import type { HeldDelivery, HeldRow } from './journal.ts';
+import type { HeldDelivery } from './deliveries.ts';
+import type { HeldRow } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { whenSent } from './sealing.ts';
 import { storable } from './text.ts';

@@ -12,45 +12,33 @@
  * exactly one settlement: that is the journal's half of "exactly one outcome".
  */
 import type { ObjectChange } from '../model/change.ts';
-import type { ErrorClass, ErrorCode } from '../model/error.ts';
-import type { Delivery, JournalledStatus, Json, TidegateEvent } from '../model/event.ts';
+import type { Delivery, TidegateEvent } from '../model/event.ts';
 import type { FlowLimits, Fuse } from '../model/flow-registry.ts';
-import type {
-  JournalActivities,
-  Outcome,
-  Question,
-  RecordStepInput,
-  Resolution,
-  Voice,
-  WindowSummary,
-} from '../model/protocol.ts';
+import type { JournalActivities, Question } from '../model/protocol.ts';
 import type { Retention } from '../model/retention.ts';
 import type { RunId } from '../model/run.ts';
-
-export interface AppendEntry {
-  readonly event: TidegateEvent;
-  readonly status: JournalledStatus;
-  readonly reason?: string;
-  readonly deliveries: readonly RoutedDelivery[];
-  /** The flows that could not decide. @default none */
-  readonly held?: readonly HeldDelivery[];
-  /** What the event came in; events of one delivery have the same object. @default it is not kept */
-  readonly raw?: RawDelivery;
-}
-
-/** A verified webhook delivery, as far as its verification needs it. */
-export interface RawDelivery {
-  /** The name of the source. */
-  readonly source: string;
-  readonly receivedAt: Date;
-  readonly method: string;
-  /** The address as its sender has called it; absent where the scheme does not sign it. */
-  readonly url?: string;
-  /** Lower-case names. */
-  readonly headers: Readonly<Record<string, readonly string[]>>;
-  /** Byte for byte. */
-  readonly body: Uint8Array;
-}
+import type { Audit } from './audit-log.ts';
+import type { Act, DeadLetter, DeadLetterCounts, Redelivery } from './dead-letters.ts';
+import type {
+  AppendEntry,
+  AppendResult,
+  PendingRun,
+  RawDelivery,
+  Rejection,
+  RunPlace,
+} from './deliveries.ts';
+import type {
+  ApiKeyRow,
+  EventRow,
+  NewApiKey,
+  OutboxEntry,
+  Page,
+  Paged,
+  ParkRow,
+  RunRow,
+  StepRecordRow,
+  StoredApiKey,
+} from './rows.ts';
 
 /** Deliveries as they came, kept for a time to be verified again. */
 export interface RawDeliveries {
@@ -60,336 +48,12 @@ export interface RawDeliveries {
   deleteBefore(before: Date): Promise<number>;
 }
 
-/** A flow that could not decide about an event, because its `where`, `key` or a `by` failed. */
-export interface HeldDelivery {
-  readonly flow: string;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-export interface DeliveryTarget {
-  readonly flow: string;
-  readonly key: string;
-  readonly run: RunId;
-}
-
-export interface RoutedDelivery extends DeliveryTarget {
-  /** What the run waits for, when this delivery opens it; absent when nothing delays its flow. */
-  readonly limitKeys?: LimitKeys;
-  /** Of an event that a flow made: the fuse that it counts towards. */
-  readonly fuse?: Fuse;
-}
-
-/** Which runs share a limit with a run: those of its flow and tenant with the same key. */
-export interface LimitKeys {
-  /** Absent when the flow has no `throttle`. */
-  readonly throttle?: string;
-  /** Absent when the flow has no `concurrency`. */
-  readonly concurrency?: string;
-}
-
-/** The limit key when all runs of a flow in a tenant share one limit. */
-export const ALL_RUNS = '*';
-
-export interface NumberedDelivery extends DeliveryTarget {
-  readonly number: number;
-  /** Whether its run waits for a slot or its fuse has tripped; absent when it may be sent. */
-  readonly waits?: true;
-}
-
-export interface AppendResult {
-  /** `duplicate` when the identity was there before; the first event's counter has been raised. */
-  readonly status: JournalledStatus | 'duplicate';
-  readonly reason?: string;
-  /** The first event's, for a duplicate. */
-  readonly correlationId: string;
-  readonly deliveries: readonly NumberedDelivery[];
-  /** Absent when every flow could decide, and for a duplicate. */
-  readonly held?: readonly HeldDelivery[];
-}
-
-/** An event that could not be taken: kept as a dead letter, by its identity where it has one. */
-export interface Rejection {
-  readonly tenant: string;
-  readonly source: string;
-  /** The sender's id, or a hash of what came. */
-  readonly id: string;
-  readonly type?: string;
-  readonly code: string;
-  readonly message: string;
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
-  /** What came, as JSON text, without headers; at most LIMITS.eventBytesMax. */
-  readonly body: string;
-  /** Made by code of this project, a flow or a source's mapping, and not by a sender. */
-  readonly isOurs?: true;
-}
-
 /** The lanes that one holder has. */
 export interface LaneLease {
   readonly lanes: readonly number[];
   /** How many it is to have. Those above it are for others: it releases them when nothing is in flight. */
   readonly share: number;
 }
-
-export interface PendingRun {
-  readonly run: RunId;
-  readonly flow: string;
-  readonly tenant: string;
-  readonly key: string;
-  readonly acceptedThrough: number;
-  readonly sentThrough: number;
-  readonly settledThrough: number;
-  /** The Temporal namespace that its workflow is in, or was last; absent where none is named. */
-  readonly namespace?: string;
-}
-
-/** Where the workflow of a run is. */
-export interface RunPlace {
-  readonly taskQueue: string;
-  /** Absent: the namespace that the process is configured for. */
-  readonly namespace?: string;
-}
-
-export interface EventRow {
-  readonly event: TidegateEvent;
-  readonly status: JournalledStatus;
-  readonly reason?: string;
-  readonly receivedAt: string;
-  readonly duplicates: number;
-  /** When its data was erased, because its time was over: `event.data` is null since then. */
-  readonly erasedAt?: string;
-  readonly deliveries: readonly DeliveryRow[];
-  /** The flows that could not decide; absent when all could. */
-  readonly held?: readonly HeldRow[];
-}
-export interface HeldRow extends HeldDelivery {
-  /** Its name among the dead letters. */
-  readonly deadLetter: string;
-  readonly heldAt: string;
-  readonly attempts: number;
-  /** Absent while it is open. */
-  readonly closed?: Closed;
-}
-export interface DeliveryRow extends NumberedDelivery {
-  /** `pending` in the journal, `sent` to its run, `settled` with an outcome. */
-  readonly state: 'pending' | 'sent' | 'settled';
-  readonly settlement?: SettlementRow;
-}
-export interface SettlementRow {
-  readonly fromNumber: number;
-  readonly throughNumber: number;
-  readonly outcome: Outcome;
-  readonly reason?: string;
-  readonly window?: WindowSummary;
-  readonly result?: unknown;
-  readonly workflowRunId: string;
-  readonly settledAt: string;
-}
-export interface RunRow extends PendingRun {
-  /** `parked` while a person is asked; `open` while anything is unsettled; else `settled`. */
-  readonly status: 'open' | 'parked' | 'settled';
-  readonly workflowRunId?: string;
-  readonly openedAt?: string;
-  readonly updatedAt: string;
-  readonly dispatchError?: string;
-  /** While nothing of it is sent, because its flow's `throttle` or `concurrency` delays it. */
-  readonly waitsForSlot?: LimitKeys & { readonly since: string };
-  /** When its fuse tripped; nothing of it is sent until an operator resets it. */
-  readonly fuseTrippedAt?: string;
-  /** The park that waits for a person, else the run's last one. */
-  readonly park?: ParkRow;
-  /** The latest LIMITS.runSettlementsMax, in the order of their numbers. */
-  readonly settlements: readonly SettlementRow[];
-}
-export interface ParkRow {
-  readonly parkId: string;
-  readonly step: string;
-  /** Absent when nothing has failed and a flow only asks. */
-  readonly errorClass?: ErrorClass;
-  readonly reason: string;
-  readonly parkedAt: string;
-  /** What a flow asks, without what makes its links. */
-  readonly question?: Omit<Question, 'linkNonce'>;
-  /** What its approvers have said, in the order in which it came. */
-  readonly voices: readonly Voice[];
-  readonly decision?: Resolution;
-  readonly decidedAt?: string;
-  /** When its window was settled without a decision. */
-  readonly closedAt?: string;
-}
-/** What a step of a run has done so far. */
-export interface StepRecordRow {
-  /** The number of the delivery that opened the window. */
-  readonly window: number;
-  readonly step: string;
-  readonly kind: RecordStepInput['kind'];
-  readonly record: RecordStepInput['record'];
-  readonly updatedAt: string;
-}
-
-/** Anything that needs a person. */
-export type DeadLetter = {
-  /** What it is called for `retry` and `discard`: its kind and a number, such as `held-12`. */
-  readonly deadLetter: string;
-} & (
-  | ({ readonly kind: 'rejected'; readonly receivedAt: string; readonly count: number } & Rejection)
-  | ({
-      readonly kind: 'parked';
-      readonly run: RunId;
-      readonly flow: string;
-      readonly tenant: string;
-    } & ParkRow)
-  | ({
-      readonly kind: 'lost';
-      readonly run: RunId;
-      readonly flow: string;
-      readonly tenant: string;
-    } & SettlementRow)
-  | ({
-      readonly kind: 'held';
-      readonly tenant: string;
-      readonly heldAt: string;
-      readonly attempts: number;
-      readonly event: Pick<TidegateEvent, 'id' | 'source' | 'type' | 'correlationid'>;
-    } & HeldDelivery)
-  | ({
-      readonly kind: 'fused';
-      readonly code: 'fuse_tripped';
-      readonly run: RunId;
-      readonly flow: string;
-      readonly tenant: string;
-      readonly key: string;
-    } & FuseTrip)
-);
-
-/** A run that flows have given too much: nothing of it is sent. */
-export interface FuseTrip {
-  readonly trippedAt: string;
-  /** What flows had given it in the fuse's time. */
-  readonly count: number;
-  readonly fuse: Fuse;
-  /** The event that was one too many, and how it came: `orderSync(7) → crmSync(7) → orderSync(7)`. */
-  readonly eventId: string;
-  readonly chain: string;
-  /** Deliveries that wait until an operator resumes the run. */
-  readonly held: number;
-}
-
-/** What became of a dead letter. */
-export type Closing =
-  /** A person says that nothing is to be done. */
-  | 'discarded'
-  /** Held: the flow takes the event now. */
-  | 'delivered'
-  /** Held: the flow does not want it. */
-  | 'filtered'
-  /** Rejected or lost: it went in again. */
-  | 'retried'
-  /** Parked: a person has decided, or its window is over. */
-  | 'decided'
-  /** Fused: its run goes on. */
-  | 'resumed'
-  /** Rejected: its sender has sent it again, and it was taken. */
-  | 'sent_again';
-
-export interface Closed {
-  readonly at: string;
-  readonly how: Closing;
-  /** Who closed it; absent when no person did. */
-  readonly by?: string;
-}
-
-export interface DeadLetterName {
-  readonly kind: DeadLetter['kind'];
-  readonly number: number;
-}
-
-/** A dead letter with what a retry needs. */
-export interface FoundDeadLetter {
-  readonly letter: DeadLetter;
-  /** Absent while it is open. */
-  readonly closed?: Closed;
-  /** The event that is held, or the first of the lost ones. */
-  readonly event?: TidegateEvent;
-}
-
-/** Who acts and why: kept with what is done, and in the audit. */
-export interface Act {
-  readonly actor: string;
-  readonly reason: string;
-}
-
-/** What a person does about dead letters and events. Each act and its audit entry are one transaction. */
-export interface Redelivery {
-  find(name: DeadLetterName): Promise<FoundDeadLetter | undefined>;
-  /** False when it is closed already. Not for a parked run, which needs a decision. */
-  discard(name: DeadLetterName, act: Act): Promise<boolean>;
-  /**
-   * Ends the hold of a delivery: delivered to its run, filtered, or held for another reason.
-   * Undefined when it is closed already; else the new delivery, where there is one.
-   */
-  decideHeld(
-    number: number,
-    verdict: RoutedDelivery | 'filtered' | HeldDelivery,
-    act: Act,
-  ): Promise<readonly NumberedDelivery[] | undefined>;
-  /**
-   * Gives the deliveries of a lost range new numbers in the same run. Undefined when that was done
-   * before, so that it cannot happen twice.
-   */
-  redeliverLost(
-    number: number,
-    limitKeys: LimitKeys | undefined,
-    act: Act,
-  ): Promise<readonly NumberedDelivery[] | undefined>;
-  /** Notes that a rejected event was taken on a person's retry, which has closed it. */
-  noteRetried(number: number, actor: string): Promise<void>;
-  /**
-   * Delivers an event to flows that it was never delivered to; to the others it does nothing. Closes
-   * what is held of it for them.
-   */
-  deliverEvent(
-    event: Pick<TidegateEvent, 'tenantid' | 'source' | 'id'>,
-    targets: readonly RoutedDelivery[],
-    act: Act,
-  ): Promise<readonly NumberedDelivery[]>;
-}
-
-/** An entry of the audit as it is written: no credentials and no data of events. */
-export interface AuditEntry {
-  /** Who acted, such as a name that an API key has. */
-  readonly actor: string;
-  /** What was done, such as `dead_letter.discard`. */
-  readonly action: string;
-  /** To what, such as `held-12` or the id of a run. */
-  readonly target: string;
-  readonly tenant?: string;
-  readonly reason?: string;
-  readonly details?: Json;
-  /** What makes it the same act, so that it is written once however often it is repeated. */
-  readonly act?: string;
-}
-export interface AuditRow extends Omit<AuditEntry, 'act'> {
-  readonly at: string;
-}
-export interface AuditFilter {
-  readonly actor?: string;
-  readonly action?: string;
-  readonly target?: string;
-  readonly tenant?: string;
-  /** From this time on, RFC 3339. */
-  readonly from?: string;
-  /** Before this time. */
-  readonly to?: string;
-}
-/** Who did what to what, when and why. Entries are written and read: nothing changes or deletes one. */
-export interface Audit {
-  record(entry: AuditEntry): Promise<void>;
-  /** The latest first. */
-  list(filter: AuditFilter, page: Page): Promise<Paged<AuditRow>>;
-}
-
-export type DeadLetterCounts = Readonly<Record<DeadLetter['kind'], number>>;
 
 /** What waits to be sent. */
 export interface Backlog {
@@ -432,57 +96,11 @@ export interface FuseCheck {
   readonly event: TidegateEvent;
 }
 
-/** What a connector's fake would have sent to the outside system. */
-export interface OutboxEntry {
-  readonly idempotencyKey: string;
-  readonly connector: string;
-  readonly operation: string;
-  readonly run: RunId;
-  readonly input: unknown;
-}
-
 /** The runs that were let begin, and when to look next. */
 export interface Admissions {
   readonly admitted: readonly PendingRun[];
   /** When time lets the next one begin, from now; absent when no run waits. */
   readonly nextInMs?: number;
-}
-
-/** An API key as it may be shown. */
-export interface ApiKeyRow {
-  readonly id: string;
-  /** Who its holder is, for decisions and logs; several keys may share it. */
-  readonly name: string;
-  /** Null for every tenant. */
-  readonly tenant: string | null;
-  /** Patterns of the event types that it may send. */
-  readonly types: readonly string[];
-  readonly actions: readonly string[];
-  readonly createdAt: string;
-  readonly createdBy: string;
-  readonly notBefore?: string;
-  readonly expiresAt?: string;
-  readonly revokedAt?: string;
-  /** When it was last used, to the minute; absent for one that never was. */
-  readonly lastUsedAt?: string;
-}
-export interface StoredApiKey extends ApiKeyRow {
-  /** SHA-256 of its secret, in hex. */
-  readonly hash: string;
-}
-export interface NewApiKey extends Pick<StoredApiKey, 'id' | 'hash' | 'createdBy'> {
-  readonly createdAt: Date;
-  readonly expiresAt?: Date;
-}
-
-export interface Page {
-  readonly limit?: number;
-  /** The cursor that the previous page gave. */
-  readonly after?: string;
-}
-export interface Paged<Row> {
-  readonly rows: readonly Row[];
-  readonly next?: string;
 }
 
 /** What one round of the retention has done. */

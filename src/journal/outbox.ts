@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { RunId } from '../model/run.ts';
-import type { OutboxEntry, Page, Paged } from './journal.ts';
 import { numberCursor, paged, pageLimit } from './page.ts';
+import type { OutboxEntry, Page, Paged } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedJson, tenantOf } from './sealing.ts';
 import { isStorable } from './text.ts';

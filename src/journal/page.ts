@@ -1,6 +1,6 @@
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { Page, Paged } from './journal.ts';
+import type { Page, Paged } from './rows.ts';
 
 const PAGE_ROWS_DEFAULT = 50;
 

@@ -1,7 +1,7 @@
 import type { Question } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
-import type { ParkRow } from './journal.ts';
 import { PARK_COLUMNS, parkRow } from './park-row.ts';
+import type { ParkRow } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { isStorable } from './text.ts';
 

@@ -1,6 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import type { Question, Voice } from '../model/protocol.ts';
-import type { ParkRow } from './journal.ts';
+import type { ParkRow } from './rows.ts';
 import type { JournalTables } from './schema.ts';
 
 type ParkColumns = Pick<

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { TidegateError } from '../model/error.ts';
 import { TASK_QUEUE } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
-import type { RunPlace } from './journal.ts';
+import type { RunPlace } from './deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 
 /**

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
 import type { TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { AppendEntry, RawDeliveries, RawDelivery } from './journal.ts';
+import type { AppendEntry, RawDelivery } from './deliveries.ts';
+import type { RawDeliveries } from './journal.ts';
 import type { JournalDatabase, StoredRequest } from './schema.ts';
 import { whenSent } from './sealing.ts';
 

@@ -3,19 +3,12 @@ import type { TidegateEvent } from '../model/event.ts';
 import type { RunId } from '../model/run.ts';
 import { numbering } from './append-statement.ts';
 import { recordAudit } from './audit.ts';
+import type { AuditEntry } from './audit-log.ts';
 import { findDeadLetter, tableOf } from './dead-letter-queries.ts';
-import type {
-  Act,
-  AuditEntry,
-  Closing,
-  DeadLetterName,
-  HeldDelivery,
-  LimitKeys,
-  NumberedDelivery,
-  Redelivery,
-  RoutedDelivery,
-} from './journal.ts';
+import type { Act, DeadLetterName, Redelivery } from './dead-letters.ts';
+import type { HeldDelivery, LimitKeys, NumberedDelivery, RoutedDelivery } from './deliveries.ts';
 import { runLane } from './lanes.ts';
+import type { Closing } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedText } from './sealing.ts';
 import { storable } from './text.ts';

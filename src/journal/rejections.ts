@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
-import type { Rejection } from './journal.ts';
+import type { Rejection } from './deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedJson, sealedText } from './sealing.ts';
 import { storable } from './text.ts';

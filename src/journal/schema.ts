@@ -10,7 +10,8 @@ import type {
   WindowSummary,
 } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
-import type { Closing, RawDelivery, RunRow } from './journal.ts';
+import type { RawDelivery } from './deliveries.ts';
+import type { Closing, RunRow } from './rows.ts';
 
 /**
  * A column of type `json`: written as text that JSON.stringify made, read parsed. Not `jsonb`, which

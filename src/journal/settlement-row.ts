@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely';
-import type { SettlementRow } from './journal.ts';
+import type { SettlementRow } from './rows.ts';
 import type { JournalTables } from './schema.ts';
 
 type SettlementColumns = Pick<

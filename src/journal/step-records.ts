@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
 import type { RecordStepInput } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
-import type { StepRecordRow } from './journal.ts';
+import type { StepRecordRow } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedJson, tenantOf } from './sealing.ts';
 import { isStorable, storable } from './text.ts';

@@ -1,4 +1,4 @@
-import type { RawDelivery } from './journal.ts';
+import type { RawDelivery } from './deliveries.ts';
 
 /** What a verification says of a delivery that was kept. */
 export type VerifiedAgain =

@@ -5,7 +5,8 @@ import { classifyCallFailure, type Deliver } from '../dispatch/deliver.ts';
 import type { IngressObserver } from '../ingress/observer.ts';
 import type { Refusals } from '../ingress/refusals.ts';
 import type { ShedState } from '../ingress/shedding.ts';
-import type { Backlog, DeadLetterCounts } from '../journal/journal.ts';
+import type { DeadLetterCounts } from '../journal/dead-letters.ts';
+import type { Backlog } from '../journal/journal.ts';
 import type { OldSenders } from '../model/contract.ts';
 
 /** What the ingress's series are read from when somebody scrapes: nothing here asks the journal. */

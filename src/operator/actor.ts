@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { callerOf } from '../access/authenticate.ts';
 import { namesActor } from '../access/caller.ts';
 import type { Problem } from '../http/problem.ts';
-import type { Act } from '../journal/journal.ts';
+import type { Act } from '../journal/dead-letters.ts';
 import { isStorable } from '../journal/text.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';

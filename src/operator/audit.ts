@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type { Request, Response } from 'express';
-import type { AuditFilter, AuditRow, Journal, Page } from '../journal/journal.ts';
+import type { AuditFilter, AuditRow } from '../journal/audit-log.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Page } from '../journal/rows.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import { listQuery } from './handler.ts';

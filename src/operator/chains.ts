@@ -1,4 +1,4 @@
-import type { EventRow } from '../journal/journal.ts';
+import type { EventRow } from '../journal/rows.ts';
 import { chainText } from '../model/chain.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunId } from '../model/run.ts';

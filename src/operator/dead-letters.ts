@@ -1,4 +1,5 @@
-import type { DeadLetter, Journal } from '../journal/journal.ts';
+import type { DeadLetter } from '../journal/dead-letters.ts';
+import type { Journal } from '../journal/journal.ts';
 import { type Handler, listQuery } from './handler.ts';
 
 export const DEAD_LETTER_KINDS: readonly DeadLetter['kind'][] = [

@@ -1,7 +1,9 @@
 import type { Request } from 'express';
 import { z } from 'zod';
 import type { Problem } from '../http/problem.ts';
-import type { Act, Journal, RunRow } from '../journal/journal.ts';
+import type { Act } from '../journal/dead-letters.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { RunRow } from '../journal/rows.ts';
 import { isStorable } from '../journal/text.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { callerOf } from '../access/authenticate.ts';
 import { tenantFor } from '../access/caller.ts';
-import type { Page } from '../journal/journal.ts';
+import type { Page } from '../journal/rows.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 

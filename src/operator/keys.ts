@@ -14,7 +14,8 @@ import {
   maySee,
 } from '../access/caller.ts';
 import type { Problem } from '../http/problem.ts';
-import type { ApiKeyRow, Journal, Paged } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { ApiKeyRow, Paged } from '../journal/rows.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import { isTenant } from '../model/run.ts';

@@ -2,16 +2,16 @@
  * The journal as people see it: with a mask at every field that a contract marks `pii`, and at every
  * place where a flow, a person or an outside system has repeated one.
  */
+import type { DeadLetter } from '../journal/dead-letters.ts';
+import type { Journal } from '../journal/journal.ts';
 import type {
-  DeadLetter,
   DeliveryRow,
   EventRow,
-  Journal,
   Paged,
   ParkRow,
   RunRow,
   SettlementRow,
-} from '../journal/journal.ts';
+} from '../journal/rows.ts';
 import { type Masker, maskerOf } from '../model/mask.ts';
 import { markedValues, maskEvent, maskRefused } from '../model/mask-event.ts';
 import type { Masking } from '../model/masking.ts';

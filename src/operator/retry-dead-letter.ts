@@ -4,14 +4,9 @@ import { z } from 'zod';
 import { callerOf } from '../access/authenticate.ts';
 import { maySee } from '../access/caller.ts';
 import type { Again } from '../journal/again.ts';
-import type {
-  Act,
-  DeadLetter,
-  DeadLetterName,
-  FoundDeadLetter,
-  Journal,
-  NumberedDelivery,
-} from '../journal/journal.ts';
+import type { Act, DeadLetter, DeadLetterName, FoundDeadLetter } from '../journal/dead-letters.ts';
+import type { NumberedDelivery } from '../journal/deliveries.ts';
+import type { Journal } from '../journal/journal.ts';
 import { runLane } from '../journal/lanes.ts';
 import { type ErrorCode, TidegateError } from '../model/error.ts';
 import type { EventStatus, TidegateEvent } from '../model/event.ts';

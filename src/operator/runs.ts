@@ -1,7 +1,8 @@
 import type { Request } from 'express';
 import { callerOf } from '../access/authenticate.ts';
 import { maySee } from '../access/caller.ts';
-import type { Journal, Paged, RunRow, StepRecordRow } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Paged, RunRow, StepRecordRow } from '../journal/rows.ts';
 import { TidegateError } from '../model/error.ts';
 import type { RunView } from '../model/protocol.ts';
 import { makeRunId, parseRunId, type RunId } from '../model/run.ts';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { AuditEntry, Journal } from '../journal/journal.ts';
+import type { AuditEntry } from '../journal/audit-log.ts';
+import type { Journal } from '../journal/journal.ts';
 import { TidegateError } from '../model/error.ts';
 import type { Decision, DecisionReceipt } from '../model/protocol.ts';
 import { parseRunId, type RunId } from '../model/run.ts';

@@ -1,12 +1,6 @@
 import { callerOf } from '../access/authenticate.ts';
-import type {
-  EventRow,
-  Journal,
-  Paged,
-  ParkRow,
-  RunRow,
-  SettlementRow,
-} from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { EventRow, Paged, ParkRow, RunRow, SettlementRow } from '../journal/rows.ts';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunId } from '../model/run.ts';

@@ -9,7 +9,7 @@ import {
   makeApiKey,
   readApiKey,
 } from '../../src/access/api-keys.ts';
-import type { StoredApiKey } from '../../src/journal/journal.ts';
+import type { StoredApiKey } from '../../src/journal/rows.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 
 const START = Date.parse('2026-11-21T09:00:00Z');

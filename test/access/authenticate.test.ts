@@ -9,7 +9,7 @@ import { makeApiKey } from '../../src/access/api-keys.ts';
 import { type AccessOptions, callerOf, requires } from '../../src/access/authenticate.ts';
 import type { Caller } from '../../src/access/caller.ts';
 import { type Problem, sendProblem } from '../../src/http/problem.ts';
-import type { StoredApiKey } from '../../src/journal/journal.ts';
+import type { StoredApiKey } from '../../src/journal/rows.ts';
 import { TidegateError } from '../../src/model/error.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { createLogger } from '../../src/telemetry.ts';

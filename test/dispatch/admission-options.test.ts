@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { flowsFor } from 'tidegate/flow';
 import type { IngressContext, Passing } from '../../src/ingress/exchange.ts';
 import { routeToFlows } from '../../src/ingress/stages/route-to-flows.ts';
-import { ALL_RUNS } from '../../src/journal/journal.ts';
+import { ALL_RUNS } from '../../src/journal/deliveries.ts';
 import type { Contract, EventCatalogue } from '../../src/model/contract.ts';
 import { TidegateError } from '../../src/model/error.ts';
 import { flowRegistry } from '../../src/model/flow-registry.ts';

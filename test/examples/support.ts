@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { RunRow } from '../../src/journal/journal.ts';
+import type { RunRow } from '../../src/journal/rows.ts';
 import type { RunView } from '../../src/model/protocol.ts';
 import { freePort } from '../support/free-port.ts';
 import { until } from '../support/wait.ts';

@@ -11,7 +11,7 @@ import { operationActivities } from '../../src/activities/run-operation.ts';
 import { loadProject } from '../../src/cli/project.ts';
 import { bindConnectors } from '../../src/connectors/bind-connectors.ts';
 import { bindSources } from '../../src/ingress/source.ts';
-import type { EventRow } from '../../src/journal/journal.ts';
+import type { EventRow } from '../../src/journal/rows.ts';
 import { startTestIngress } from '../ingress/support.ts';
 import { type Operations, silent, startEngine, type TestEngine } from '../support/engine.ts';
 import { freePort } from '../support/free-port.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import type { RunRow } from '../../src/journal/journal.ts';
+import type { RunRow } from '../../src/journal/rows.ts';
 import { RUN_QUERY, type RunView } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { seededRandom } from '../support/random.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, type Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { type Deliver, temporalDeliver } from '../../src/dispatch/deliver.ts';
-import type { DeliveryRow, SettlementRow } from '../../src/journal/journal.ts';
+import type { DeliveryRow, SettlementRow } from '../../src/journal/rows.ts';
 import { messageOf } from '../../src/model/error.ts';
 import type { Json } from '../../src/model/event.ts';
 import { LIMITS } from '../../src/model/limits.ts';

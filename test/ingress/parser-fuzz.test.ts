@@ -26,7 +26,7 @@ import {
 } from 'tidegate/ingress';
 import { createIngressApp, type IngressOptions } from '../../src/ingress/app.ts';
 import { createBoundedServer } from '../../src/ingress/connections.ts';
-import type { AppendEntry } from '../../src/journal/journal.ts';
+import type { AppendEntry } from '../../src/journal/deliveries.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { seededRandom } from '../support/random.ts';
 import { githubExamples } from './github-examples.ts';

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import {
   ALL_RUNS,
   type AppendEntry,
-  type Journal,
   type LimitKeys,
   type RoutedDelivery,
-} from '../../src/journal/journal.ts';
+} from '../../src/journal/deliveries.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import type { FlowLimits } from '../../src/model/flow-registry.ts';
 import type { RunId } from '../../src/model/run.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { AuditFilter, Journal } from '../../src/journal/journal.ts';
+import type { AuditFilter } from '../../src/journal/audit-log.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { onBothDatabases } from './both-databases.ts';
 import { oneTo, unique } from './entries.ts';
 

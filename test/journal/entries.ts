@@ -1,4 +1,4 @@
-import type { AppendEntry, DeliveryTarget } from '../../src/journal/journal.ts';
+import type { AppendEntry, DeliveryTarget } from '../../src/journal/deliveries.ts';
 import type { TidegateEvent } from '../../src/model/event.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Journal, Page, Paged } from '../../src/journal/journal.ts';
+import type { Journal } from '../../src/journal/journal.ts';
+import type { Page, Paged } from '../../src/journal/rows.ts';
 import { onBothDatabases } from './both-databases.ts';
 import { accepted, event, freshRun, oneTo, target, unique } from './entries.ts';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AppendResult, Journal } from '../../src/journal/journal.ts';
+import type { AppendResult } from '../../src/journal/deliveries.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { execute, startPostgres, type TestPostgres } from '../support/postgres.ts';

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import type {
-  Act,
-  AppendEntry,
-  DeadLetter,
-  HeldDelivery,
-  Journal,
-} from '../../src/journal/journal.ts';
+import type { Act, DeadLetter } from '../../src/journal/dead-letters.ts';
+import type { AppendEntry, HeldDelivery } from '../../src/journal/deliveries.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { onBothDatabases } from './both-databases.ts';
 import { accepted, event, freshRun, numbersOf, target, unique } from './entries.ts';
 

@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
-import type {
-  DeadLetter,
-  EventRow,
-  Journal,
-  OutboxEntry,
-  Paged,
-} from '../../src/journal/journal.ts';
+import type { DeadLetter } from '../../src/journal/dead-letters.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
+import type { EventRow, OutboxEntry, Paged } from '../../src/journal/rows.ts';
 import { flowRegistry } from '../../src/model/flow-registry.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import type { OperatorOptions } from '../../src/operator/router.ts';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { Client } from '@temporalio/client';
-import type { DeadLetter, Journal, Paged, RoutedDelivery } from '../../src/journal/journal.ts';
+import type { DeadLetter } from '../../src/journal/dead-letters.ts';
+import type { RoutedDelivery } from '../../src/journal/deliveries.ts';
+import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
+import type { Paged } from '../../src/journal/rows.ts';
 import { DEFAULT_FUSE, type FlowHead, flowRegistry } from '../../src/model/flow-registry.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { makeRunId } from '../../src/model/run.ts';

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import type { AuditRow, DeadLetter, EventRow, Paged } from '../../src/journal/journal.ts';
+import type { AuditRow } from '../../src/journal/audit-log.ts';
+import type { DeadLetter } from '../../src/journal/dead-letters.ts';
+import type { EventRow, Paged } from '../../src/journal/rows.ts';
 import type { FlowHead } from '../../src/model/flow-registry.ts';
 import type { RetryResult } from '../../src/operator/retry-dead-letter.ts';
 import { keyIn } from '../access/support.ts';

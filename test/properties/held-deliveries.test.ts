@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { DeadLetter, EventRow, Paged } from '../../src/journal/journal.ts';
+import type { DeadLetter } from '../../src/journal/dead-letters.ts';
+import type { EventRow, Paged } from '../../src/journal/rows.ts';
 import type { FlowHead } from '../../src/model/flow-registry.ts';
 import type { RetryResult } from '../../src/operator/retry-dead-letter.ts';
 import { type FrontDoor, openFrontDoor } from '../operator/fixtures/changing-flows.ts';

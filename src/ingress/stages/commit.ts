@@ -3,7 +3,7 @@ import type {
   AppendResult,
   NumberedDelivery,
   RawDelivery,
-} from '../../journal/journal.ts';
+} from '../../journal/deliveries.ts';
 import type { Decision, EventResult, IngressContext, Refusal } from '../exchange.ts';
 import { type FreshDelivery, holdRunaways } from './hold-runaways.ts';
 

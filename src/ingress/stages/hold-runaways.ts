@@ -1,4 +1,5 @@
-import type { AppendEntry, FuseCheck, NumberedDelivery } from '../../journal/journal.ts';
+import type { AppendEntry, NumberedDelivery } from '../../journal/deliveries.ts';
+import type { FuseCheck } from '../../journal/journal.ts';
 import type { AppendedDelivery, IngressContext } from '../exchange.ts';
 
 /** A delivery that has been committed, with the entry that asked for it. */

@@ -3,7 +3,7 @@ import {
   type HeldDelivery,
   type LimitKeys,
   type RoutedDelivery,
-} from '../../journal/journal.ts';
+} from '../../journal/deliveries.ts';
 import { messageOf, TidegateError } from '../../model/error.ts';
 import type { TidegateEvent } from '../../model/event.ts';
 import type { Concurrency, RegisteredFlow } from '../../model/flow-registry.ts';

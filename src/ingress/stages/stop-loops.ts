@@ -1,4 +1,4 @@
-import type { AppendEntry } from '../../journal/journal.ts';
+import type { AppendEntry } from '../../journal/deliveries.ts';
 import { chainText, goesInCircles, runName } from '../../model/chain.ts';
 import { LIMITS } from '../../model/limits.ts';
 import type { RunId } from '../../model/run.ts';

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Journal, NumberedDelivery, RunRow } from '../../journal/journal.ts';
+import type { NumberedDelivery } from '../../journal/deliveries.ts';
+import type { Journal } from '../../journal/journal.ts';
+import type { RunRow } from '../../journal/rows.ts';
 import { LIMITS } from '../../model/limits.ts';
 import type { RunId } from '../../model/run.ts';
 import type { EventResult } from '../exchange.ts';

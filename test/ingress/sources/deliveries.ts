@@ -21,7 +21,7 @@ import {
   zendeskSource,
 } from 'tidegate/ingress';
 import type { IngressOptions } from '../../../src/ingress/app.ts';
-import type { EventRow } from '../../../src/journal/journal.ts';
+import type { EventRow } from '../../../src/journal/rows.ts';
 import { flowRegistry } from '../../../src/model/flow-registry.ts';
 import { type Answer, post, startTestIngress, type TestIngress } from '../support.ts';
 
