@@ -11,6 +11,8 @@ export const MASK = '***';
 const WITHIN_WORDS_CHARACTERS_MIN = 4;
 /** A single character is found everywhere, and tells nobody anything. */
 const CHARACTERS_MIN = 2;
+/** A longer value is looked for in pieces: a regular expression of 16,000 characters overflows V8's stack. */
+const PIECE_CHARACTERS_MAX = 2_000;
 
 /** Data with a mask at each of these paths, such as `lines[].email`. What has another shape is masked sooner. */
 export const maskAt = (data: Json, paths: readonly string[]): Json =>
@@ -80,11 +82,26 @@ export function maskerOf(values: Iterable<string>): Masker {
   const known = [...new Set([...values].map((value) => value.trim()))]
     .filter(({ length }) => length >= CHARACTERS_MIN)
     // The longest first: one value may be the beginning of another.
-    .sort((one, other) => other.length - one.length);
+    .sort((one, other) => other.length - one.length)
+    .flatMap(piecesOf);
   if (known.length === 0) return { text: (text) => text, json: (value) => value };
   const pattern = new RegExp(known.flatMap(formsOf).join('|'), 'giu');
-  const text = (of: string): string => maskEnd(of.replace(pattern, MASK), known);
+  const text = (of: string): string =>
+    maskEnd(of.replace(pattern, MASK), known).replace(SEVERAL_MASKS, MASK);
   return { text, json: (value) => maskTexts(value as Json, { text, known }) as typeof value };
+}
+
+const SEVERAL_MASKS = /(?:\*{3}){2,}/g;
+
+/** All of about one length: the last one, too, is long enough to be found within words. */
+function piecesOf(value: string): readonly string[] {
+  if (value.length <= PIECE_CHARACTERS_MAX) return [value];
+  const characters = [...value];
+  const pieces = Math.ceil(characters.length / PIECE_CHARACTERS_MAX);
+  const size = Math.ceil(characters.length / pieces);
+  return Array.from({ length: pieces }, (_, index) =>
+    characters.slice(index * size, (index + 1) * size).join(''),
+  );
 }
 
 function formsOf(value: string): readonly string[] {
@@ -101,20 +118,23 @@ function formsOf(value: string): readonly string[] {
   });
 }
 
-/** A text that was cut may end with the beginning of a value. */
+/** A text that was cut may end with the beginning of a value; of several, that which begins first. */
 function maskEnd(text: string, values: readonly string[]): string {
-  const end = text.endsWith('…') ? text.length - 1 : text.length;
-  const lower = text.slice(0, end).toLowerCase();
-  for (const value of values) {
-    const wanted = value.toLowerCase();
-    if (wanted.length <= WITHIN_WORDS_CHARACTERS_MIN) continue;
-    const begin = wanted.slice(0, WITHIN_WORDS_CHARACTERS_MIN);
-    const from = Math.max(0, lower.length - wanted.length);
-    for (let at = lower.indexOf(begin, from); at !== -1; at = lower.indexOf(begin, at + 1)) {
-      if (wanted.startsWith(lower.slice(at))) return `${text.slice(0, at)}${MASK}`;
-    }
+  const lower = (text.endsWith('…') ? text.slice(0, -1) : text).toLowerCase();
+  const begins = values.map((value) => beginOf(value.toLowerCase(), lower));
+  const at = Math.min(...begins.filter((begin) => begin !== -1));
+  return Number.isFinite(at) ? `${text.slice(0, at)}${MASK}` : text;
+}
+
+/** Where a text's end begins that is the beginning of a value; -1 when there is none. */
+function beginOf(value: string, text: string): number {
+  if (value.length <= WITHIN_WORDS_CHARACTERS_MIN) return -1;
+  const begin = value.slice(0, WITHIN_WORDS_CHARACTERS_MIN);
+  const from = Math.max(0, text.length - value.length);
+  for (let at = text.indexOf(begin, from); at !== -1; at = text.indexOf(begin, at + 1)) {
+    if (value.startsWith(text.slice(at))) return at;
   }
-  return text;
+  return -1;
 }
 
 function maskTexts(

@@ -70,6 +70,19 @@ describe('masks', () => {
     assert.equal(text('nothing'), 'nothing');
   });
 
+  it('find a value however long it is, and its beginning where a text was cut', () => {
+    const long = Array.from({ length: 25_000 }, (_, index) => (index % 7 === 0 ? '🦉' : 'é$')).join(
+      '',
+    );
+    const { text, json } = maskerOf([long, 'ada@x.example']);
+    assert.equal(text(`so ${long} and ADA@x.example`), 'so *** and ***');
+    for (const length of [5_000, 1_999, 30_000]) {
+      assert.equal(text(`so ${long.slice(0, length)}`.toWellFormed()).slice(0, 6), 'so ***');
+      assert.ok(!text(`so ${long.slice(0, length)}`).includes('é$é$'));
+    }
+    assert.deepEqual(json({ note: [long] }), { note: ['***'] });
+  });
+
   it('cover what no contract describes, and what is no JSON', () => {
     assert.ok(masking);
     const refused = { code: 'unknown_type', message: 'm', type: 'x' };
