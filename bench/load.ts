@@ -17,6 +17,7 @@ export interface LoadResult {
   readonly acknowledgementsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly sent: number;
   readonly accepted: number;
   readonly failed: number;
 }
@@ -44,6 +45,7 @@ export async function load(options: Load): Promise<LoadResult> {
     acknowledgementsPerSecond: result['2xx'] / result.duration,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
+    sent: n,
     accepted: result['2xx'],
     failed: result.non2xx + result.errors,
   };

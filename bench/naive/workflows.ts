@@ -1,5 +1,7 @@
 import { condition, defineSignal, setHandler } from '@temporalio/workflow';
 
+export { naiveOrder } from './orders.ts';
+
 export interface DealChange {
   readonly id: string;
   readonly dealId: string;

@@ -11,4 +11,7 @@ export const events = defineEvents({
   }),
   'lead.edited': z.object({ leadId: z.string(), edit: z.number() }),
   'order.placed': z.object({ orderId: z.string() }),
+  'order.paid': z.object({ order: z.string() }),
+  'page.viewed': z.object({ page: z.string(), isBot: z.boolean() }),
+  'page.left': z.object({ page: z.string() }),
 });

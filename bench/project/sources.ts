@@ -3,14 +3,15 @@ import { z } from 'zod';
 
 const Payload = z.looseObject({ id: z.string() });
 
-/** What bench/ingress.ts and bench/overload.ts send. */
+/** What bench/ingress.ts, bench/overload.ts and bench/orders.ts send. */
 export const sources = [
   defineSource({
     name: 'bench',
     verify: hmacSignature({ header: 'x-bench-signature', encoding: 'hex' }),
     toEvents({ payload }) {
       const { id, ...data } = Payload.parse(payload);
-      return [{ type: 'deal.stage_changed', data: data as never, id }];
+      const type = 'order' in data ? 'order.paid' : 'deal.stage_changed';
+      return [{ type, data: data as never, id }];
     },
   }),
 ];

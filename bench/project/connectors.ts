@@ -1,0 +1,3 @@
+import { httpConnector } from 'tidegate/connectors';
+
+export const connectors = [httpConnector];
