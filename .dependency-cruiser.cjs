@@ -17,12 +17,18 @@ function layer(name, allowed, comment) {
 // They put the parts together, so they may import any of them.
 const compositionRoots = ['^src/cli/', '^src/worker\\.ts$', '^src/ingress/main\\.ts$'];
 // Small files without a layer, about a process rather than about events.
-const processFiles = ['telemetry\\.ts$', 'http/'];
+const processFiles = ['repeat\\.ts$', 'telemetry\\.ts$', 'http/'];
+// Layers that read secrets of their own: their variables are named after connectors and sources.
+const secretVariable = 'secret-variable\\.ts$';
 
 // What npm publishes as entries, the command, and what Temporal loads by its path.
 const entries = Object.values(require('./package.json').exports)
   .map((conditions) => conditions['tidegate-source'].slice(2))
-  .concat('src/cli/main.ts', 'src/encryption/failure-converter.ts')
+  .concat(
+    'src/cli/main.ts',
+    'src/encryption/failure-converter.ts',
+    'src/workflows/worker-versioning-on.ts',
+  )
   .map((file) => `^${file.replaceAll('.', '\\.')}$`);
 
 module.exports = {
@@ -46,11 +52,11 @@ module.exports = {
       },
     },
     layer('contracts', ['model/'], 'contracts know event shapes and nothing of how they travel.'),
-    layer('connectors', ['model/'], 'connectors know one outside system each.'),
+    layer('connectors', ['model/', secretVariable], 'connectors know one outside system each.'),
     layer('journal', ['model/', ...processFiles], 'the journal stores; it decides nothing.'),
     layer(
       'encryption',
-      ['model/', 'journal/sealing\\.ts$'],
+      ['model/', 'journal/sealing\\.ts$', secretVariable],
       'encryption knows bytes and keys; processes hand it to the journal and to Temporal.',
     ),
     layer(
@@ -59,13 +65,26 @@ module.exports = {
       'activities run operations and write the journal.',
     ),
     layer(
+      'dataref',
+      ['model/', 'journal/'],
+      'payloads with data by reference; processes hand the codec to Temporal.',
+    ),
+    layer(
       'access',
       ['model/', 'journal/', ...processFiles],
       'access says who calls and what they may do, whatever they call.',
     ),
     layer(
       'ingress',
-      ['model/', 'access/', 'contracts/', 'journal/', 'temporal\\.ts$', ...processFiles],
+      [
+        'model/',
+        'access/',
+        'contracts/',
+        'journal/',
+        'temporal\\.ts$',
+        secretVariable,
+        ...processFiles,
+      ],
       'the ingress never waits for a flow: it writes the journal.',
     ),
     layer(

@@ -6,6 +6,7 @@ import { isLoopback } from './http/loopback.ts';
 import { parseRateLimit, type RateLimit } from './ingress/rate-limits.ts';
 import type { Thresholds } from './ingress/shedding.ts';
 import { messageOf, TidegateError } from './model/error.ts';
+import { readSecret } from './secret-variable.ts';
 
 /** Variables as a process has them; an empty one counts as unset. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -61,12 +62,23 @@ export interface Config {
   readonly trustedProxies: number;
   /** How long `/readyz` says that an ingress is stopping before it takes no more connections. `TIDEGATE_DRAIN_SECONDS`, @default 0 */
   readonly drainSeconds: number;
+  /** What Prometheus sends: it may read `/metrics`, nothing else. `TIDEGATE_METRICS_TOKEN`, @default none */
+  readonly metricsToken?: string;
   /** Where a worker answers `/metrics`. `METRICS_PORT`, @default nowhere */
   readonly metricsPort?: number;
   /** The file that says where tenants' runs go. `TIDEGATE_ROUTES`, @default all in one place */
   readonly routesFile?: string;
   /** The task queue that a worker works on. `TIDEGATE_TASK_QUEUE`, @default 'tidegate' */
   readonly taskQueue?: string;
+  /** How many operations a worker runs at a time. `TIDEGATE_WORKER_OPERATIONS`, @default 200 */
+  readonly operationsMax?: number;
+  /** How many runs a worker keeps in memory. `TIDEGATE_WORKER_CACHED_RUNS`, @default by the size of its heap */
+  readonly cachedRunsMax?: number;
+  /**
+   * The build of a worker, for Worker Versioning. `TEMPORAL_WORKER_BUILD_ID` of `TEMPORAL_DEPLOYMENT_NAME`
+   * (@default 'tidegate'); @default an unversioned worker
+   */
+  readonly workerVersion?: { readonly deploymentName: string; readonly buildId: string };
   /** The file that says how long event data is kept. `TIDEGATE_RETENTION`, @default for ever */
   readonly retentionFile?: string;
   /** How many days verified webhook deliveries are kept as they came; 0 keeps none. `TIDEGATE_RAW_DAYS`, @default 0 */
@@ -108,14 +120,18 @@ interface ConfigProblem {
  * as `{ variable, problem }`. The value of a secret is never repeated.
  */
 export function readConfig(environment: Environment): Config {
+  const secrets = readSecrets(environment);
   const set: Environment = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries({ ...environment, ...secrets.values }).filter(
+      ([, value]) => value !== undefined && value !== '',
+    ),
   );
   const parsed = Variables.safeParse(set);
-  const across = acrossVariables(set);
-  if (!parsed.success || across.length > 0) {
+  // A secret that cannot be read was given: that it is missing would be said in vain.
+  const across = secrets.problems.length > 0 ? [] : acrossVariables(set);
+  if (!parsed.success || secrets.problems.length + across.length > 0) {
     const single = (parsed.error?.issues ?? []).map((issue) => variableProblem(issue, set));
-    throw configInvalid([...single, ...across]);
+    throw configInvalid([...secrets.problems, ...single, ...across]);
   }
   const variables = parsed.data;
   return {
@@ -133,6 +149,18 @@ export function readConfig(environment: Environment): Config {
     trustedProxies: variables.TIDEGATE_TRUSTED_PROXIES,
     ...(variables.TIDEGATE_ROUTES && { routesFile: variables.TIDEGATE_ROUTES }),
     ...(variables.TIDEGATE_TASK_QUEUE && { taskQueue: variables.TIDEGATE_TASK_QUEUE }),
+    ...(variables.TIDEGATE_WORKER_OPERATIONS && {
+      operationsMax: variables.TIDEGATE_WORKER_OPERATIONS,
+    }),
+    ...(variables.TIDEGATE_WORKER_CACHED_RUNS && {
+      cachedRunsMax: variables.TIDEGATE_WORKER_CACHED_RUNS,
+    }),
+    ...(variables.TEMPORAL_WORKER_BUILD_ID && {
+      workerVersion: {
+        deploymentName: variables.TEMPORAL_DEPLOYMENT_NAME,
+        buildId: variables.TEMPORAL_WORKER_BUILD_ID,
+      },
+    }),
     drainSeconds: variables.TIDEGATE_DRAIN_SECONDS,
     rawDays: variables.TIDEGATE_RAW_DAYS,
     ...(variables.TIDEGATE_SHED_BACKLOG && { shedBacklog: variables.TIDEGATE_SHED_BACKLOG }),
@@ -142,6 +170,7 @@ export function readConfig(environment: Environment): Config {
       : { publicUrl: variables.TIDEGATE_PUBLIC_URL }),
     ...(variables.DATABASE_URL === undefined ? {} : { databaseUrl: variables.DATABASE_URL }),
     ...(variables.TIDEGATE_TOKEN === undefined ? {} : { token: variables.TIDEGATE_TOKEN }),
+    ...(variables.TIDEGATE_METRICS_TOKEN && { metricsToken: variables.TIDEGATE_METRICS_TOKEN }),
     ...(variables.TIDEGATE_AUTH === undefined ? {} : { auth: variables.TIDEGATE_AUTH }),
     ...jwtOf(variables),
   };
@@ -191,14 +220,21 @@ const port = (least: number) =>
     })
     .transform(Number);
 
+const token = z
+  .string()
+  .regex(/^[!-~]*$/, 'must be printable ASCII without spaces, because it travels in a header')
+  .min(TOKEN_CHARACTERS_MIN, {
+    error: `must have at least ${TOKEN_CHARACTERS_MIN} characters; make one with: openssl rand -hex 24`,
+  });
+
 const KEYS_URL_RULE =
   'must be an https address without a user, such as https://login.acme.example (http only on loopback)';
 
-const wholeNumber = (most: number) =>
+const wholeNumber = (most: number, least = 0) =>
   z
     .string()
-    .refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= most, {
-      error: `must be a whole number from 0 to ${most}`,
+    .refine((text) => /^\d{1,5}$/.test(text) && Number(text) <= most && Number(text) >= least, {
+      error: `must be a whole number from ${least} to ${most}`,
     })
     .transform(Number);
 
@@ -229,6 +265,10 @@ const thresholds = z.string().transform((text, context): Thresholds => {
   return z.NEVER;
 });
 
+const temporalName = z
+  .string()
+  .regex(/^[!-~]{1,200}$/, 'must be 1 to 200 printable ASCII characters without spaces');
+
 const Variables = z.object({
   PORT: port(0).default(3_000),
   HOST: z
@@ -245,13 +285,8 @@ const Variables = z.object({
     })
     .optional(),
   TIDEGATE_DIR: z.string().default('.tidegate'),
-  TIDEGATE_TOKEN: z
-    .string()
-    .regex(/^[!-~]*$/, 'must be printable ASCII without spaces, because it travels in a header')
-    .min(TOKEN_CHARACTERS_MIN, {
-      error: `must have at least ${TOKEN_CHARACTERS_MIN} characters; make one with: openssl rand -hex 24`,
-    })
-    .optional(),
+  TIDEGATE_TOKEN: token.optional(),
+  TIDEGATE_METRICS_TOKEN: token.optional(),
   TIDEGATE_AUTH: z.enum(['none'], { error: 'can only be none; leave it out otherwise' }).optional(),
   TIDEGATE_JWT_ISSUER: z.string().refine(isKeysUrl, { error: KEYS_URL_RULE }).optional(),
   TIDEGATE_JWT_AUDIENCE: z.string().optional(),
@@ -267,7 +302,7 @@ const Variables = z.object({
     .optional(),
   TIDEGATE_LINK_SECRET: z
     .string()
-    .transform((text) => text.split(',').map((secret) => secret.trim()))
+    .transform((text) => text.split(/,|\r?\n/).map((secret) => secret.trim()))
     .refine(
       (secrets) => secrets.every((secret) => Buffer.byteLength(secret) >= LINK_SECRET_BYTES_MIN),
       {
@@ -293,14 +328,44 @@ const Variables = z.object({
   TIDEGATE_DRAIN_SECONDS: wholeNumber(120).prefault('0'),
   METRICS_PORT: port(1).optional(),
   TIDEGATE_ROUTES: z.string().optional(),
-  TIDEGATE_TASK_QUEUE: z
-    .string()
-    .regex(/^[!-~]{1,200}$/, 'must be 1 to 200 printable ASCII characters without spaces')
-    .optional(),
+  TIDEGATE_TASK_QUEUE: temporalName.optional(),
+  TIDEGATE_WORKER_OPERATIONS: wholeNumber(10_000, 1).optional(),
+  TIDEGATE_WORKER_CACHED_RUNS: wholeNumber(99_999, 10).optional(),
+  // As Temporal's Worker Controller names them.
+  TEMPORAL_DEPLOYMENT_NAME: temporalName.default('tidegate'),
+  TEMPORAL_WORKER_BUILD_ID: temporalName.optional(),
   LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })
     .default('info'),
 });
+
+/** Variables that `<variable>_FILE` can give, as container secrets are mounted. */
+export const FILE_VARIABLES = [
+  'DATABASE_URL',
+  'TIDEGATE_TOKEN',
+  'TIDEGATE_LINK_SECRET',
+  'TIDEGATE_METRICS_TOKEN',
+] as const;
+
+function readSecrets(environment: Environment): {
+  readonly values: Environment;
+  readonly problems: readonly ConfigProblem[];
+} {
+  const read = FILE_VARIABLES.map((variable) => ({
+    name: variable,
+    ...readSecret(variable, environment),
+  }));
+  return {
+    values: Object.fromEntries(
+      read.flatMap((secret) => (secret.status === 'set' ? [[secret.name, secret.text]] : [])),
+    ),
+    problems: read.flatMap((secret) =>
+      secret.status === 'unreadable'
+        ? [{ variable: secret.variable, problem: secret.problem }]
+        : [],
+    ),
+  };
+}
 
 function limitsOf(variables: z.infer<typeof Variables>): Config['limits'] {
   const named = {
@@ -316,9 +381,7 @@ function limitsOf(variables: z.infer<typeof Variables>): Config['limits'] {
 
 /** Variables whose value is left out of messages: a secret, or an address with a password in it. */
 const SECRET_VARIABLES: readonly string[] = [
-  'TIDEGATE_TOKEN',
-  'TIDEGATE_LINK_SECRET',
-  'DATABASE_URL',
+  ...FILE_VARIABLES,
   // An address may be refused for the password in it.
   'TIDEGATE_PUBLIC_URL',
   'TIDEGATE_JWT_ISSUER',
@@ -335,14 +398,17 @@ function variableProblem(issue: z.core.$ZodIssue, set: Environment): ConfigProbl
 function acrossVariables(set: Environment): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const host = set.HOST ?? '127.0.0.1';
-  if (
-    !isLoopback(host) &&
-    set.TIDEGATE_TOKEN === undefined &&
-    set.TIDEGATE_JWT_ISSUER === undefined
-  ) {
+  const credentials = ['TIDEGATE_TOKEN', 'TIDEGATE_JWT_ISSUER', 'TIDEGATE_METRICS_TOKEN'];
+  if (!isLoopback(host) && credentials.every((name) => set[name] === undefined)) {
     problems.push({
       variable: 'TIDEGATE_TOKEN',
       problem: `must be set because HOST=${host} can be reached by others; make one with: openssl rand -hex 24`,
+    });
+  }
+  if (set.TEMPORAL_DEPLOYMENT_NAME !== undefined && set.TEMPORAL_WORKER_BUILD_ID === undefined) {
+    problems.push({
+      variable: 'TEMPORAL_WORKER_BUILD_ID',
+      problem: 'must be set, because TEMPORAL_DEPLOYMENT_NAME is',
     });
   }
   problems.push(...authProblems(set, host), ...jwtProblems(set));

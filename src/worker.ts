@@ -3,7 +3,7 @@
  * worker`; in the process of `tidegate dev` it shares the embedded journal.
  */
 import { fileURLToPath } from 'node:url';
-import type { DataConverter } from '@temporalio/common';
+import type { DataConverter, WorkerDeploymentVersion } from '@temporalio/common';
 import {
   bundleWorkflowCode,
   type LogLevel,
@@ -14,6 +14,7 @@ import {
 } from '@temporalio/worker';
 import { type LinkOptions, linkWriter } from './activities/approval-links.ts';
 import { operationActivities } from './activities/run-operation.ts';
+import { dataByReference, withDataByReference } from './dataref/index.ts';
 import { type EmitContext, emitActivities } from './ingress/emit.ts';
 import type { AppendedDelivery } from './ingress/exchange.ts';
 import type { Journal } from './journal/journal.ts';
@@ -42,6 +43,12 @@ export interface WorkerOptions {
   /** What counts operations and parks. @default nothing does */
   readonly metrics?: WorkerMetrics;
   readonly taskQueue?: string;
+  /** How many operations run at a time. @default 200 */
+  readonly operationsMax?: number;
+  /** How many runs stay in memory between their tasks. @default 600 for each GB of heap above 200 MB */
+  readonly cachedRunsMax?: number;
+  /** What build of which deployment this is; the bundle was made with it. @default unversioned */
+  readonly version?: WorkerDeploymentVersion;
 }
 
 export interface RunningWorker {
@@ -100,7 +107,15 @@ function createWorker(options: WorkerOptions, connection: NativeConnection): Pro
     namespace: options.temporal.namespace,
     taskQueue: options.taskQueue ?? TASK_QUEUE,
     workflowBundle: options.bundle,
-    ...(options.temporal.dataConverter && { dataConverter: options.temporal.dataConverter }),
+    ...(options.version && {
+      workerDeploymentOptions: {
+        version: options.version,
+        useWorkerVersioning: true,
+        // A changed body must not meet the history of a run that it does not fit, unless its flow says so.
+        defaultVersioningBehavior: 'PINNED',
+      },
+    }),
+    dataConverter: withDataByReference(options.temporal.dataConverter, dataByReference(journal)),
     activities: {
       ...(metrics?.parking(journal.activities) ?? journal.activities),
       ...emitActivities({
@@ -111,9 +126,14 @@ function createWorker(options: WorkerOptions, connection: NativeConnection): Pro
       }),
       ...(metrics?.operating(operations) ?? operations),
     },
-    // A run's history is short and its workflow small; the cache is bounded by memory.
-    maxConcurrentActivityTaskExecutions: 200,
+    // An operation waits for another system and costs next to nothing meanwhile: twice the SDK's 100, so that a slow
+    // system leaves room for others. How much one is asked is its connector's `rateLimit`.
+    maxConcurrentActivityTaskExecutions: options.operationsMax ?? 200,
+    // Writes of the journal: each holds the workflow task of its run, of which there are 40 at a time.
     maxConcurrentLocalActivityExecutions: 200,
+    ...(options.cachedRunsMax !== undefined && { maxCachedWorkflows: options.cachedRunsMax }),
+    // Left to the SDK on purpose: 40 workflow tasks at a time, 10 polls, one thread. One thread evaluates all
+    // flows, and it is what is used up first; more workers help where more tasks in hand would not.
     // Heartbeats bring an operation the news that it was cancelled.
     maxHeartbeatThrottleInterval: '2 seconds',
     defaultHeartbeatThrottleInterval: '2 seconds',
@@ -147,11 +167,13 @@ async function registerSearchAttributes({ temporal, logger }: WorkerOptions): Pr
  *
  * @param flowsPath the project's `flows/index.ts`.
  * @param dataConverter that of the worker which will run them. @default nothing is encrypted
+ * @param isVersioned whether that worker has a build id. @default it has none
  */
 export const bundleFlows = (
   flowsPath: string,
   logger: Logger,
   dataConverter: DataConverter = {},
+  isVersioned = false,
 ): Promise<{ readonly code: string }> =>
   bundleWorkflowCode({
     workflowsPath: flowsPath,
@@ -160,11 +182,12 @@ export const bundleFlows = (
     }),
     // Evaluated once per thread instead of once per run: memory and time per run, and one
     // AsyncLocalStorage for all of them. The engine keeps no state in its modules.
-    preloadModules: [fileURLToPath(new URL(engineModule(), import.meta.url))],
+    preloadModules: [workflowsFile('index')],
     webpackConfigHook: (config) => ({
       ...config,
       resolve: {
         ...config.resolve,
+        ...(isVersioned && { alias: { ...config.resolve?.alias, ...VERSIONED } }),
         // From a checkout, `tidegate/flow` is its source; from npm, the condition does not exist.
         conditionNames: [
           ...(isFromSource() ? ['tidegate-source'] : []),
@@ -179,7 +202,12 @@ export const bundleFlows = (
 
 const isFromSource = (): boolean => fileURLToPath(import.meta.url).endsWith('.ts');
 
-const engineModule = (): string => `./workflows/index.${isFromSource() ? 'ts' : 'js'}`;
+const workflowsFile = (name: string): string =>
+  fileURLToPath(new URL(`./workflows/${name}.${isFromSource() ? 'ts' : 'js'}`, import.meta.url));
+
+const VERSIONED = {
+  [workflowsFile('worker-versioning')]: workflowsFile('worker-versioning-on'),
+};
 
 const bundleLogger = (logger: Logger) => {
   const log = (level: LogLevel, message: string): void => {
@@ -197,8 +225,12 @@ const bundleLogger = (logger: Logger) => {
   };
 };
 
-/** Sends what the SDK and its core log to our logger. Once per process, before the first worker. */
-export function installTemporalRuntime(logger: Logger): void {
+/**
+ * Sends what the SDK and its core log to our logger. Once per process, before the first worker.
+ *
+ * @param metricsAddress where the core answers `/metrics`. @default nowhere
+ */
+export function installTemporalRuntime(logger: Logger, metricsAddress?: string): void {
   Runtime.install({
     logger: {
       ...bundleLogger(logger),
@@ -211,6 +243,17 @@ export function installTemporalRuntime(logger: Logger): void {
     },
     telemetryOptions: {
       logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} },
+      ...(metricsAddress !== undefined && {
+        metrics: {
+          prometheus: {
+            bindAddress: metricsAddress,
+            // As Prometheus names things, and as our own series are named.
+            countersTotalSuffix: true,
+            unitSuffix: true,
+            useSecondsForDurations: true,
+          },
+        },
+      }),
     },
     // The process decides about its end: the SDK's handler would leave Express running.
     shutdownSignals: [],
@@ -218,14 +261,22 @@ export function installTemporalRuntime(logger: Logger): void {
 }
 
 /** Of what the SDK tells with a message, what may be logged. */
-export const loggable = (meta: object): object =>
-  Object.fromEntries(
+export const loggable = (meta: object): object => ({
+  ...Object.fromEntries(
     Object.entries(meta)
       .filter(([key]) =>
         ['workflowId', 'runId', 'workflowType', 'activityType', 'attempt', 'error'].includes(key),
       )
       .map(([key, value]) => [key, key === 'error' ? withoutWords(value) : value]),
-  );
+  ),
+  ...changedFlow(meta),
+});
+
+/** What the SDK's core tells when a flow's code no longer fits the history of an open run: names of steps. */
+function changedFlow({ failure }: { readonly failure?: unknown }): object {
+  const [, mismatch] = /Nondeterminism error: ([^"]*)/.exec(String(failure)) ?? [];
+  return mismatch === undefined ? {} : { code: 'flow_changed', mismatch };
+}
 
 /** Where an error came from. Its message is made by flows, of data; the history has it. */
 function withoutWords(error: unknown): object {
@@ -235,8 +286,9 @@ function withoutWords(error: unknown): object {
     ...(typeof name === 'string' && { name }),
     ...(typeof type === 'string' && { type }),
     ...(TidegateError.is(error) && { code: error.code }),
-    // Ours, and it names the key that is to be added.
-    ...(TidegateError.is(error, 'encryption_key_unknown') && { message: error.message }),
+    // Ours: it names the key that is to be added, or the event that the journal has lost.
+    ...((TidegateError.is(error, 'encryption_key_unknown') ||
+      TidegateError.is(error, 'event_data_missing')) && { message: error.message }),
     ...(frames && { at: frames.slice(0, 10).map((frame) => frame.trim()) }),
     ...(cause === undefined ? {} : { cause: withoutWords(cause) }),
   };

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import { messageOf, TidegateError } from '../model/error.ts';
+import { endAtSignals } from './signals.ts';
 
 const USAGE = `tidegate <command> [directory]
 
@@ -37,6 +38,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return values.help === true ? 0 : 2;
   }
+  endAtSignals();
   const command = await COMMANDS[name]();
   await command(directory);
   return 0;

@@ -6,11 +6,18 @@ import { isLoopback } from '../http/loopback.ts';
 import type { Journal } from '../journal/journal.ts';
 import { openJournal } from '../journal/open.ts';
 import { processMetrics } from '../metrics/process-metrics.ts';
-import { type MetricsServer, startMetricsServer } from '../metrics/server.ts';
+import {
+  type MetricsServer,
+  type MetricsServerOptions,
+  startMetricsServer,
+} from '../metrics/server.ts';
+import { loopbackAddress, withTemporalMetrics } from '../metrics/temporal-metrics.ts';
 import { workerMetrics } from '../metrics/worker-metrics.ts';
 import { TidegateError } from '../model/error.ts';
-import { createLogger, type Logger } from '../telemetry.ts';
+import { createLogger } from '../telemetry.ts';
+import { lazyConnection, pingTemporal } from '../temporal.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { watchStanding } from '../worker-deployment.ts';
 import { journalOptions, linkOptions, temporalTarget } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
@@ -28,10 +35,12 @@ export async function worker(directory: string): Promise<void> {
   }
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
-  installTemporalRuntime(logger);
+  const sdkMetrics = config.metricsPort === undefined ? undefined : await loopbackAddress();
+  installTemporalRuntime(logger, sdkMetrics);
   const journal = await openJournal({ logger, ...journalOptions(config, env) });
   const registry = new Registry();
   const temporal = temporalTarget(config, env);
+  const metrics = workerMetrics(registry);
   const options = {
     temporal,
     journal,
@@ -43,35 +52,87 @@ export async function worker(directory: string): Promise<void> {
     catalogue: project.catalogue,
     flows: project.flows,
     links: linkOptions(config),
-    bundle: await bundleFlows(project.flowsPath, logger, temporal.dataConverter),
+    bundle: await bundleFlows(
+      project.flowsPath,
+      logger,
+      temporal.dataConverter,
+      config.workerVersion !== undefined,
+    ),
+    ...(config.workerVersion && { version: config.workerVersion }),
+    ...(config.operationsMax && { operationsMax: config.operationsMax }),
+    ...(config.cachedRunsMax && { cachedRunsMax: config.cachedRunsMax }),
     ...(config.taskQueue === undefined ? {} : { taskQueue: config.taskQueue }),
-    metrics: workerMetrics(registry),
+    metrics,
     logger,
   };
-  const metricsServer = await startMetrics(config, { registry, journal, logger });
+  const connection = lazyConnection(temporal);
+  let state: 'starting' | 'polling' | 'stopping' = 'starting';
+  const metricsServer = await startMetrics(config, {
+    registry,
+    sdkMetrics,
+    journal,
+    logger,
+    isStopping: () => state === 'stopping',
+    checks: {
+      journal: () => journal.ping(),
+      // A worker's own state says RUNNING while its server is down.
+      temporal: () => pingTemporal(connection),
+      worker: async () => {
+        if (state !== 'polling') throw new Error('it waits for Temporal');
+      },
+    },
+  });
   const running = await whenTemporalAnswers(() => startWorker(options), logger);
+  state = 'polling';
   logger.info('worker polls');
+  const standing =
+    config.workerVersion &&
+    watchStanding({
+      connection,
+      namespace: temporal.namespace,
+      version: config.workerVersion,
+      tell: metrics.standing,
+      logger,
+    });
   await untilStopped(running.ended);
+  state = 'stopping';
   await running.stop();
+  await standing?.stop();
   await metricsServer?.stop();
+  await connection.close();
   await journal.close();
 }
 
-/** `/metrics`, where METRICS_PORT names a port for it. */
+/** `/metrics` and health, where METRICS_PORT names a port for them. */
 async function startMetrics(
-  { metricsPort, host, token, jwt }: Config,
-  { registry, journal, logger }: { registry: Registry; journal: Journal; logger: Logger },
+  { metricsPort, metricsToken, host, token, jwt }: Config,
+  {
+    registry,
+    sdkMetrics,
+    journal,
+    ...health
+  }: Pick<MetricsServerOptions, 'checks' | 'isStopping' | 'logger'> & {
+    readonly registry: Registry;
+    readonly sdkMetrics: string | undefined;
+    readonly journal: Journal;
+  },
 ): Promise<MetricsServer | undefined> {
   processMetrics(registry);
-  if (metricsPort === undefined) return undefined;
+  if (metricsPort === undefined || sdkMetrics === undefined) return undefined;
   const access = createAccess({
     keys: journal.apiKeys,
     local: isLoopback(host),
-    logger,
+    logger: health.logger,
     ...(token === undefined ? {} : { token }),
     ...(jwt === undefined ? {} : { jwt }),
   });
-  const server = await startMetricsServer(registry, { host, port: metricsPort, access });
-  logger.info({ port: metricsPort }, 'metrics can be scraped');
+  const server = await startMetricsServer(withTemporalMetrics(registry, sdkMetrics), {
+    host,
+    port: metricsPort,
+    access,
+    ...health,
+    ...(metricsToken === undefined ? {} : { token: metricsToken }),
+  });
+  health.logger.info({ port: metricsPort }, 'metrics can be scraped');
   return server;
 }

@@ -1,6 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
 import type { z } from 'zod';
-import { LIMITS } from '../model/limits.ts';
+import { readSecret, type SecretText } from '../secret-variable.ts';
 
 /** Variables as a process has them; an empty one counts as unset. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,11 +38,14 @@ export function readConnectorConfig(
   const fields = Object.entries(connector.config.shape).map(([field, schema]) => ({
     field,
     schema,
-    ...readField(configVariable(connector.name, field), env),
+    ...readSecret(configVariable(connector.name, field), env),
   }));
   const required = fields.filter(({ schema }) => !schemaOf(schema).safeParse(undefined).success);
   if (required.length > 0 && required.every(({ status }) => status === 'unset')) {
-    return { status: 'unset', required: required.map(({ variable }) => variable) };
+    return {
+      status: 'unset',
+      required: required.map(({ field }) => configVariable(connector.name, field)),
+    };
   }
   const unreadable = fields.flatMap((field) =>
     field.status === 'unreadable' ? [{ variable: field.variable, problem: field.problem }] : [],
@@ -62,46 +64,6 @@ export function readConnectorConfig(
   ];
   if (problems.length > 0 || !parsed.success) return { status: 'invalid', problems };
   return { status: 'ready', config: parsed.data, secrets: secretsOf(parsed.data, fields) };
-}
-
-type Field = { readonly variable: string } & (
-  | { readonly status: 'unset' }
-  | { readonly status: 'set'; readonly text: string }
-  | { readonly status: 'unreadable'; readonly problem: string }
-);
-
-function readField(variable: string, env: Environment): Field {
-  const text = env[variable] || undefined;
-  const path = env[`${variable}_FILE`] || undefined;
-  if (path === undefined) {
-    return text === undefined ? { variable, status: 'unset' } : { variable, status: 'set', text };
-  }
-  if (text !== undefined) {
-    const problem = `is set together with ${variable}_FILE; set one of them`;
-    return { variable, status: 'unreadable', problem };
-  }
-  return readFieldFile(variable, path);
-}
-
-function readFieldFile(variable: string, path: string): Field {
-  const unreadable = (problem: string): Field => ({
-    variable: `${variable}_FILE`,
-    status: 'unreadable',
-    problem,
-  });
-  try {
-    const stat = statSync(path);
-    if (!stat.isFile()) return unreadable('names something that is not a file');
-    if (stat.size > LIMITS.configFileBytesMax) {
-      return unreadable(`names a file of more than ${LIMITS.configFileBytesMax} bytes`);
-    }
-    // Editors end a file with a newline, which is no part of a token.
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    return text === '' ? unreadable('names an empty file') : { variable, status: 'set', text };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    return unreadable(`names a file that cannot be read (${code})`);
-  }
 }
 
 /** The general type of a field: zod's own types of a shape leave out the methods. */
@@ -174,7 +136,7 @@ function addressProblems(connector: string, config: unknown): readonly ConfigPro
 /** What errors must not repeat: all text but plain addresses. */
 function secretsOf(
   config: unknown,
-  fields: readonly (Field & { readonly field: string })[],
+  fields: readonly (SecretText & { readonly field: string })[],
 ): readonly string[] {
   const values = config as Readonly<Record<string, unknown>>;
   return fields.flatMap((field) =>

@@ -1,11 +1,12 @@
-import { type Client, isGrpcServiceError } from '@temporalio/client';
+import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import {
   defineSearchAttributeKey,
   NamespaceNotFoundError,
   SearchAttributeType,
   TypedSearchAttributes,
+  ValueError,
 } from '@temporalio/common';
-import { messageOf } from '../model/error.ts';
+import { messageOf, TidegateError } from '../model/error.ts';
 import type { Delivery, TidegateEvent } from '../model/event.ts';
 import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/protocol.ts';
 import type { RunId, RunParts } from '../model/run.ts';
@@ -48,6 +49,28 @@ export function temporalDeliver(
   };
 }
 
+/** Whether a run has taken in all that it was sent, or has ended. */
+export type HasTakenIn = (run: RunId) => Promise<boolean>;
+
+/**
+ * {@link HasTakenIn} by Temporal's word: a run that has a workflow task before it has not. The task in which it
+ * takes something in ends after what it told the journal then.
+ */
+export function temporalHasTakenIn(clientOfRun: (run: RunId) => Promise<Client>): HasTakenIn {
+  return async (run) => {
+    const client = await clientOfRun(run);
+    try {
+      const { raw } = await client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
+        client.workflow.getHandle(run).describe(),
+      );
+      return (raw.pendingWorkflowTask ?? undefined) === undefined;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return true;
+      throw error;
+    }
+  };
+}
+
 /** Which entity, and what the flow is there for. Temporal keeps 400 bytes. */
 function summary(parts: RunParts, first: TidegateEvent, purpose: string | undefined): string {
   const entity = parts.key.length > 120 ? `${parts.key.slice(0, 119)}…` : parts.key;
@@ -71,10 +94,13 @@ const searchAttributes = (parts: RunParts, first: TidegateEvent): TypedSearchAtt
   ]);
 
 /**
- * What a failed call means: `outage` concerns every run, `busy` passes by itself in a moment,
- * `refused` will be refused again until something is changed.
+ * What a failed call means: `outage` concerns every run, `busy` passes by itself in a moment, `blocked`
+ * concerns the run, its flow or its place whatever the events are, until somebody changes something;
+ * `refused` is a fault of an event in it.
  */
-export type CallFailure = { readonly kind: 'outage' | 'busy' | 'refused'; readonly reason: string };
+export type CallFailure =
+  | { readonly kind: 'outage' | 'busy' | 'blocked'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 /** gRPC codes, https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 const INVALID_ARGUMENT = 3;
@@ -83,16 +109,24 @@ const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const UNAUTHENTICATED = 16;
 
+/** What INVALID_ARGUMENT says of the run and not of an event: it is deaf, or the namespace lacks what every run has. */
+const OF_THE_RUN = /workflow execution limit|search attribute/i;
+
 export function classifyCallFailure(error: unknown): CallFailure {
   const service = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   const reason = messageOf(service);
   // Routes may name one that is not there: other runs go elsewhere.
-  if (service instanceof NamespaceNotFoundError) return { kind: 'refused', reason };
+  if (service instanceof NamespaceNotFoundError) return { kind: 'blocked', reason };
+  // It could not even be written: no call was made.
+  if (service instanceof ValueError) return { kind: 'refused', reason };
+  // A key that this process lacks: runs of other tenants go on.
+  if (TidegateError.is(service, 'encryption_key_unknown')) return { kind: 'blocked', reason };
   if (!isGrpcServiceError(service)) return { kind: 'outage', reason };
   switch (service.code) {
     case INVALID_ARGUMENT:
+      return { kind: OF_THE_RUN.test(reason) ? 'blocked' : 'refused', reason };
     case FAILED_PRECONDITION:
-      return { kind: 'refused', reason };
+      return { kind: 'blocked', reason };
     // Credentials and quotas concern every run alike.
     case PERMISSION_DENIED:
     case UNAUTHENTICATED:

@@ -1,43 +1,52 @@
 /**
  * From the journal to Temporal: ordered per run, one call in flight per run, later events coalesced
  * into the next call, hot keys spaced. What has just been committed goes out at once; the journal is
- * read only for what this process does not hold.
+ * read only for what this process does not hold. Its times are of a clock that is never set back: with the
+ * wall clock, runs and leases waited for as long as that had been set back by.
  */
 
+import { performance } from 'node:perf_hooks';
 import type { NumberedDelivery, PendingRun } from '../journal/deliveries.ts';
 import type { Journal } from '../journal/journal.ts';
 import { runLane } from '../journal/lanes.ts';
 import { messageOf } from '../model/error.ts';
-import type { TidegateEvent } from '../model/event.ts';
-import type { FlowLimits } from '../model/flow-registry.ts';
+import type { Delivery, TidegateEvent } from '../model/event.ts';
+import type { FlowLimits, WhenUndeliverable } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import { parseRunId, type RunId } from '../model/run.ts';
+import { type Repetition, repeat } from '../repeat.ts';
 import type { Logger } from '../telemetry.ts';
-import { type CallFailure, classifyCallFailure, type Deliver } from './deliver.ts';
-import { fairQueues } from './fair-queues.ts';
+import { type CallFailure, classifyCallFailure, type Deliver, type HasTakenIn } from './deliver.ts';
+import { fairQueues, takeTurns } from './fair-queues.ts';
 import { surplusLanes } from './lane-shares.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { type Pressure, paceFor } from './pace.ts';
-import { type Repetition, repeat } from './repeat.ts';
 import {
   type Batch,
   createRunQueue,
   fallBehind,
   isIdle,
+  isTooMuch,
   nextBatch,
   offerDelivery,
+  passOverNext,
   type RunQueue,
   settleBatch,
+  suspectBatch,
 } from './run-queue.ts';
-import { sentMemory } from './sent-memory.ts';
+import { type Sent, sentMemory } from './sent-memory.ts';
 import { slotRequests } from './slot-requests.ts';
 
 export interface DispatcherOptions {
   readonly journal: Journal;
   readonly deliver: Deliver;
+  /** Whether a run has taken in all that it was sent. @default it is believed to have */
+  readonly hasTakenIn?: HasTakenIn;
   readonly logger: Logger;
   /** Unique per process: lanes are leased to it. */
   readonly holder: string;
+  /** What becomes of later deliveries of a run when one is refused, by flow. @default they are held */
+  readonly whenUndeliverable?: (flow: string) => WhenUndeliverable | undefined;
   /** What delays runs, by flow: those that wait for a slot are sent when they have one. @default nothing */
   readonly limits?: ReadonlyMap<string, FlowLimits>;
   /** How hard the process works. @default not at all */
@@ -64,11 +73,14 @@ const POLL_MS = 500;
 const WAKE_PAUSE_MS = 20;
 const PENDING_RUNS_MAX = 2_000;
 const MARK_MS = 50;
+/** With as many calls in flight as may be: the pace may change before one of them ends. */
+const FULL_MS = 20;
 /** One cheap call at a time asks whether Temporal is back. */
 const OUTAGE_PAUSE_MS_MAX = 2_000;
 const REFUSED_PAUSE_MS_MAX = 30_000;
 /** About 10 MB. */
 const REMEMBERED_RUNS_MAX = 50_000;
+const NOTHING_UNASKED = { count: 0, bytes: 0 };
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { journal, deliver, logger, holder } = options;
@@ -85,7 +97,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let lastCallAt = 0;
   let isStopped = false;
   let pumpTimer: NodeJS.Timeout | undefined;
-  let leasedAt = 0;
+  let leasedAt = Number.NEGATIVE_INFINITY;
   let isReviewed = false;
   const repetitions: Repetition[] = [];
   const tasks = new Set<Promise<void>>();
@@ -170,27 +182,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function pump(): void {
     clearTimeout(pumpTimer);
     if (isStopped) return;
-    const now = Date.now();
+    const now = performance.now();
     const pace = paceFor(pressure());
     const allowed = outage.failures > 0 ? 1 : pace.calls;
     const notBefore = Math.max(outage.until, lastCallAt + pace.pauseMs);
-    let wakeAt = Number.POSITIVE_INFINITY;
-    if (now < notBefore) wakeAt = notBefore;
-    else {
-      const served: RunQueue[] = [];
-      for (const queue of queues.turns()) {
-        if (queue.isSending) continue;
-        if (inFlight >= allowed) {
-          wakeAt = Math.min(wakeAt, now + 20);
-          break;
-        }
-        if (queue.notBefore > now) wakeAt = Math.min(wakeAt, queue.notBefore);
-        else {
-          startSending(queue);
-          served.push(queue);
-        }
-      }
-      for (const queue of served) queues.served(queue);
+    let wakeAt = notBefore;
+    if (now >= notBefore) {
+      const turns = takeTurns(queues, { now, most: allowed - inFlight });
+      for (const queue of turns.taken) startSending(queue);
+      wakeAt = turns.isMoreDue ? now + FULL_MS : turns.nextAt;
     }
     if (Number.isFinite(wakeAt)) pumpTimer = setTimeout(pump, Math.max(1, wakeAt - now));
   }
@@ -198,7 +198,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function startSending(queue: RunQueue): void {
     queue.isSending = true;
     inFlight += 1;
-    lastCallAt = Date.now();
+    lastCallAt = performance.now();
     track(
       sendNext(queue).finally(() => {
         inFlight -= 1;
@@ -215,84 +215,143 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   async function sendNext(queue: RunQueue): Promise<void> {
     try {
-      if (queue.waiting.length === 0) await load(queue);
-      const batch = nextBatch(queue.waiting);
+      let batch = nextBatch(queue);
+      if (batch.deliveries.length === queue.waiting.length && queue.isBehind) {
+        await load(queue);
+        batch = nextBatch(queue);
+      }
       if (batch.deliveries.length === 0) return;
-      if (await isFull(queue)) return;
-      await send(queue, batch);
+      if (await mayTake(queue, batch)) await send(queue, batch);
     } catch (error) {
       // Only the journal fails here; the lease loop reports it, the run waits.
-      queue.notBefore = Date.now() + POLL_MS;
+      queue.notBefore = performance.now() + POLL_MS;
       logger.debug({ run: queue.run, reason: messageOf(error) }, 'could not read deliveries');
     }
   }
 
+  /** Fills up what is held of a run: a call with half of what it could carry costs as much as a full one. */
   async function load(queue: RunQueue): Promise<void> {
     // Stays behind while it reads: what is committed meanwhile is read by the next round.
     const leftBefore = queue.left;
     queue.isBehind = true;
     queue.sentThrough ??= (await journal.findRun(queue.run))?.sentThrough ?? 0;
-    const loaded = await journal.deliveriesAfter(queue.run, queue.sentThrough, {
+    const after = queue.waiting.at(-1)?.number ?? queue.sentThrough;
+    const loaded = await journal.deliveriesAfter(queue.run, after, {
       count: LIMITS.deliveriesPerCallMax,
       bytes: LIMITS.deliveryBytesPerCallMax,
     });
-    queue.waiting = [...loaded];
+    queue.waiting.push(...loaded);
     inMemory += loaded.length;
     // More may follow a full page, and a page cut off by its bytes looks like a short one.
     queue.isBehind = loaded.length > 0 || queue.left !== leftBefore;
   }
 
   /**
-   * Asks now and then whether a run's inbox is full. One that is stays in the journal, which tells of
-   * it again when there is room.
+   * A run is sent one full call ahead of what it is known to have taken in: with no worker for it, or a body
+   * that is busy, its history and its inbox would grow until Temporal ended it. One whose inbox is full
+   * stays in the journal, which tells of it again when there is room.
    */
-  async function isFull(queue: RunQueue): Promise<boolean> {
+  async function mayTake(queue: RunQueue, batch: Batch): Promise<boolean> {
     const last = remembered.get(queue.run);
-    if (last === undefined) return false;
-    const { uncheckedEvents, uncheckedBytes } = last;
-    const isDue =
-      uncheckedEvents >= LIMITS.uncheckedEventsMax || uncheckedBytes >= LIMITS.uncheckedBytesMax;
-    if (!isDue) return false;
-    if (!(await journal.isHeld(queue.run))) {
-      remembered.set(queue.run, { ...last, uncheckedEvents: 0, uncheckedBytes: 0 });
+    if (last === undefined || !isTooMuch(last.unasked, batch)) return true;
+    if (!(await isTakenIn(queue))) return false;
+    // Asked after: in taking them in, it has told the journal whether it is full now.
+    if (await journal.isHeld(queue.run)) {
+      leaveInJournal(queue);
       return false;
     }
-    inMemory -= queue.waiting.length;
-    queue.waiting = [];
-    queue.isBehind = false;
+    remembered.set(queue.run, { ...last, unasked: NOTHING_UNASKED });
     return true;
+  }
+
+  async function isTakenIn(queue: RunQueue): Promise<boolean> {
+    try {
+      if ((await options.hasTakenIn?.(queue.run)) ?? true) return true;
+      queue.failures += 1;
+      const pause = Math.max(SPACING_MS, pauseMs(queue.failures, OUTAGE_PAUSE_MS_MAX));
+      queue.notBefore = performance.now() + pause;
+    } catch (error) {
+      const failure = classifyCallFailure(error);
+      // It was only asked: there is no event in it to blame.
+      await failed(queue, failure.kind === 'refused' ? { ...failure, kind: 'blocked' } : failure);
+    }
+    return false;
   }
 
   async function send(queue: RunQueue, { deliveries, bytes }: Batch): Promise<void> {
     const parts = parseRunId(queue.run);
     if (parts === undefined) {
-      await failed(queue, { kind: 'refused', reason: `${queue.run} is not the id of a run` });
+      await failed(queue, { kind: 'blocked', reason: `${queue.run} is not the id of a run` });
       return;
     }
+    const before = remembered.get(queue.run) ?? neverCalled(queue);
+    const unasked = {
+      count: before.unasked.count + deliveries.length,
+      bytes: before.unasked.bytes + bytes,
+    };
     try {
       await deliver(queue.run, parts, deliveries);
     } catch (error) {
-      await failed(queue, classifyCallFailure(error));
+      const failure = classifyCallFailure(error);
+      // It may have arrived: what is sent again and again adds up in the run's history.
+      if (failure.kind === 'outage') remembered.set(queue.run, { ...before, unasked });
+      if (failure.kind === 'refused') await refused(queue, deliveries, failure.reason);
+      else await failed(queue, failure);
       return;
     }
     outage = { failures: 0, until: 0 };
     inMemory -= deliveries.length;
     settleBatch(queue, deliveries);
-    const now = Date.now();
+    const now = performance.now();
     queue.notBefore = now + SPACING_MS;
     const through = deliveries.at(-1)?.number ?? 0;
-    const last = remembered.get(queue.run);
-    remembered.set(queue.run, {
-      through,
-      at: now,
-      uncheckedEvents: (last?.uncheckedEvents ?? 0) + deliveries.length,
-      uncheckedBytes: (last?.uncheckedBytes ?? 0) + bytes,
-    });
+    remembered.set(queue.run, { through, at: now, unasked });
     marks.set(queue.run, through);
   }
 
-  async function failed(queue: RunQueue, failure: CallFailure): Promise<void> {
-    const now = Date.now();
+  /** Halves the batch until the one delivery is alone that is refused; sends that again, then sets it aside. */
+  async function refused(
+    queue: RunQueue,
+    batch: readonly Delivery[],
+    reason: string,
+  ): Promise<void> {
+    // Temporal is there, and said so.
+    outage = { failures: 0, until: 0 };
+    suspectBatch(queue, batch);
+    const [first] = batch;
+    if (first === undefined || batch.length > 1) return;
+    const { run } = queue;
+    const { number } = first;
+    const attempts = await journal.countRefusal({ run, number, reason });
+    if (attempts < LIMITS.refusedAttemptsMax) {
+      queue.notBefore = performance.now() + pauseMs(attempts + 1, REFUSED_PAUSE_MS_MAX);
+      return;
+    }
+    const holds = ruleOf(run) === 'hold';
+    const isMine = await journal.setAside(holder, { run, number, reason, holds });
+    logger.error({ run, number, reason }, 'Temporal refuses a delivery: see its dead letter');
+    if (isMine && !holds) {
+      inMemory -= 1;
+      passOverNext(queue);
+    } else leaveInJournal(queue);
+  }
+
+  const ruleOf = (run: RunId): WhenUndeliverable =>
+    options.whenUndeliverable?.(parseRunId(run)?.flow ?? '') ?? 'hold';
+
+  /** Nothing more of it until the journal tells of it again. */
+  function leaveInJournal(queue: RunQueue): void {
+    inMemory -= queue.waiting.length;
+    queue.waiting = [];
+    queue.isBehind = false;
+    queue.suspects = undefined;
+  }
+
+  async function failed(
+    queue: RunQueue,
+    failure: Exclude<CallFailure, { readonly kind: 'refused' }>,
+  ): Promise<void> {
+    const now = performance.now();
     switch (failure.kind) {
       case 'outage':
         outage = {
@@ -310,10 +369,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         queue.failures += 1;
         queue.notBefore = now + pauseMs(queue.failures - 1, OUTAGE_PAUSE_MS_MAX);
         return;
-      case 'refused':
+      case 'blocked':
         queue.failures += 1;
         queue.notBefore = now + pauseMs(queue.failures + 3, REFUSED_PAUSE_MS_MAX);
-        logger.error({ run: queue.run, reason: failure.reason }, 'Temporal refused deliveries');
+        logger.error(
+          { run: queue.run, reason: failure.reason },
+          'Temporal takes nothing for a run',
+        );
         await journal.markDispatchFailed(queue.run, failure.reason);
         return;
       default:
@@ -335,7 +397,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   async function poll(): Promise<void> {
-    const isRenewed = Date.now() - leasedAt > LEASE_MS / 5;
+    const isRenewed = performance.now() - leasedAt > LEASE_MS / 5;
     if (isRenewed) await renewLanes();
     await giveUpLanes();
     // Limits may have changed with this process.
@@ -350,7 +412,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const lease = await journal.leaseLanes(holder, LEASE_MS);
     leaving = surplusLanes(lease);
     lanes = new Set(lease.lanes.filter((lane) => !leaving.includes(lane)));
-    leasedAt = Date.now();
+    leasedAt = performance.now();
     for (const queue of [...queues.all()]) {
       if (lanes.has(runLane(queue.run)) || queue.isSending) continue;
       inMemory -= queue.waiting.length;
@@ -409,6 +471,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
   };
 }
+
+const neverCalled = ({ sentThrough = 0 }: RunQueue): Sent => ({
+  through: sentThrough,
+  at: Number.NEGATIVE_INFINITY,
+  unasked: NOTHING_UNASKED,
+});
 
 /** Doubles from 100 ms to a bound, with jitter in its upper half. */
 const pauseMs = (failures: number, maxMs: number): number =>

@@ -12,9 +12,10 @@ export interface FairQueues {
   all(): Iterable<RunQueue>;
   /**
    * A run of each tenant, then a second of each, and so on: a tenant with 100,000 runs waits for its
-   * next turn as long as one with a single run. Within a tenant, who waits longest is first.
+   * next turn as long as one with a single run. Within a tenant, who waits longest is first. A run that is not
+   * due does not use up its tenant's turn. @param isDue default: all are
    */
-  turns(): Iterable<RunQueue>;
+  turns(isDue?: (queue: RunQueue) => boolean): Iterable<RunQueue>;
   /** Its tenant has had a turn: the others come before it. Not while `turns` is being read. */
   served(queue: RunQueue): void;
 }
@@ -45,17 +46,17 @@ export function fairQueues(): FairQueues {
     },
     delete: remove,
     all: () => byRun.values(),
-    *turns() {
+    *turns(isDue = () => true) {
       // Lines are opened as they are come to: most of the time only the first few get a turn.
-      let lines: Iterable<Iterator<RunQueue>> = opened(tenants.values());
-      let left: Iterator<RunQueue>[];
+      let lines: Iterable<Iterator<RunQueue, undefined>> = opened(tenants.values());
+      let left: Iterator<RunQueue, undefined>[];
       do {
         left = [];
         for (const line of lines) {
-          const { done, value } = line.next();
-          if (done) continue;
+          const next = nextDue(line, isDue);
+          if (next === undefined) continue;
           left.push(line);
-          yield value;
+          yield next;
         }
         lines = left;
       } while (left.length > 0);
@@ -68,6 +69,53 @@ export function fairQueues(): FairQueues {
       tenants.set(tenant, line);
     },
   };
+}
+
+/** Whose turn it is, and when to look again. */
+export interface Turns {
+  readonly taken: readonly RunQueue[];
+  /** Whether more would have a turn now. */
+  readonly isMoreDue: boolean;
+  /** When the next of those that are not due will be; infinite when there is none. */
+  readonly nextAt: number;
+}
+
+/**
+ * Takes the next turns, as many as calls may begin now. The invariant of fairness: from when a tenant has a run
+ * that is due until that run, or another of the tenant, has its turn, no other tenant has more than one.
+ * So with the backlogs of N tenants before it, a single event waits for at most N calls to begin, however
+ * long those backlogs are; and as a call that is under way takes nothing but its place, a slow run holds
+ * up nobody while there is another place.
+ */
+export function takeTurns(
+  queues: FairQueues,
+  { now, most }: { readonly now: number; readonly most: number },
+): Turns {
+  const taken: RunQueue[] = [];
+  let isMoreDue = false;
+  let nextAt = Number.POSITIVE_INFINITY;
+  const isDue = ({ isSending, notBefore }: RunQueue): boolean => {
+    if (isSending) return false;
+    if (notBefore > now) nextAt = Math.min(nextAt, notBefore);
+    return notBefore <= now;
+  };
+  for (const queue of queues.turns(isDue)) {
+    isMoreDue = taken.length >= most;
+    if (isMoreDue) break;
+    taken.push(queue);
+  }
+  for (const queue of taken) queues.served(queue);
+  return { taken, isMoreDue, nextAt };
+}
+
+function nextDue(
+  line: Iterator<RunQueue, undefined>,
+  isDue: (queue: RunQueue) => boolean,
+): RunQueue | undefined {
+  for (;;) {
+    const { value } = line.next();
+    if (value === undefined || isDue(value)) return value;
+  }
 }
 
 function* opened(

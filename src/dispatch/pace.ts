@@ -18,7 +18,7 @@ export interface Pace {
 /**
  * Acknowledgements come first: what is in the journal is safe and can wait. A process that is
  * saturated sends a trickle, which still moves 10,000 events a second of hot keys, because each call
- * carries up to 500.
+ * carries hundreds.
  */
 export function paceFor({ utilization, commitsAwaited }: Pressure): Pace {
   if (utilization > 0.9 || commitsAwaited > 24) return { calls: 1, pauseMs: 50 };

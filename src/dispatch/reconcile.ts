@@ -1,8 +1,8 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { PendingRun } from '../journal/deliveries.ts';
 import type { Journal } from '../journal/journal.ts';
+import { type Repetition, repeat } from '../repeat.ts';
 import type { Logger } from '../telemetry.ts';
-import { type Repetition, repeat } from './repeat.ts';
 
 /** A run is looked at when nothing has been heard of it for this long. */
 const IDLE_MS = 60_000;
@@ -41,6 +41,8 @@ export async function reconcile(
         break;
       case 'ended':
         await journal.settleLost(pending.run, pending.sentThrough, ending.reason);
+        // It may have settled and ended while it was looked at.
+        if (!(await wasLost(journal, pending))) break;
         logger.warn(
           { run: pending.run, reason: ending.reason },
           'a run was lost: see its dead letter',
@@ -52,6 +54,14 @@ export async function reconcile(
     }
   }
   return lost;
+}
+
+async function wasLost(journal: Journal, { run, sentThrough }: PendingRun): Promise<boolean> {
+  const settlements = (await journal.findRun(run))?.settlements ?? [];
+  return settlements.some(
+    ({ outcome, fromNumber, throughNumber }) =>
+      outcome === 'lost' && fromNumber <= sentThrough && sentThrough <= throughNumber,
+  );
 }
 
 const EVERY_MS = 30_000;

@@ -1,13 +1,17 @@
 import type { Journal } from '../journal/journal.ts';
-import { DAY_MS, type Retention } from '../model/retention.ts';
+import { dueBefore } from '../journal/retention-days.ts';
+import type { Retention } from '../model/retention.ts';
+import { type Repetition, repeat } from '../repeat.ts';
 import type { Logger } from '../telemetry.ts';
-import { type Repetition, repeat } from './repeat.ts';
 
 const EVERY_MS = 3_600_000;
 
-/** Erases what is due, now and every hour. Any number of ingresses may: the journal lets one at a time. */
+/**
+ * Makes room for the next days and erases what is due, now and every hour. Any number of ingresses may: the
+ * journal lets one at a time.
+ */
 export function startRetention(context: {
-  readonly journal: Pick<Journal, 'eraseDue' | 'rawDeliveries'>;
+  readonly journal: Pick<Journal, 'prepareDays' | 'eraseDue' | 'rawDeliveries'>;
   /** @default events are kept for ever */
   readonly retention?: Retention;
   /** How long deliveries are kept as they came; with 0, those of before go too. */
@@ -17,8 +21,9 @@ export function startRetention(context: {
   const { journal, retention, rawDays, logger } = context;
   const round = async (): Promise<void> => {
     const now = new Date();
+    await journal.prepareDays(now);
     const rawDeliveries = await journal.rawDeliveries.deleteBefore(
-      new Date(now.getTime() - rawDays * DAY_MS),
+      rawDays === 0 ? now : dueBefore(rawDays, now),
     );
     const erased = {
       ...(retention && (await journal.eraseDue(retention, now))),

@@ -13,9 +13,18 @@ export interface RunQueue {
   /** How often it fell behind: deliveries were left in the journal when they were told of. */
   left: number;
   isSending: boolean;
-  /** No call before this time: spacing of a hot key, or the pause after a failure. */
+  /** No call before this time of `performance.now`: spacing of a hot key, or the pause after a failure. */
   notBefore: number;
   failures: number;
+  /** Set while one of the deliveries through a number is refused, and not known which. */
+  suspects: Suspects | undefined;
+}
+
+/** Deliveries one of which is refused. */
+export interface Suspects {
+  readonly through: number;
+  /** How many go in the next call. */
+  readonly count: number;
 }
 
 export const createRunQueue = (run: RunId, sentThrough: number | undefined): RunQueue => ({
@@ -27,6 +36,7 @@ export const createRunQueue = (run: RunId, sentThrough: number | undefined): Run
   isSending: false,
   notBefore: 0,
   failures: 0,
+  suspects: undefined,
 });
 
 /** Notes that the journal has more of this run to send, even while it is being read. */
@@ -63,14 +73,13 @@ export interface Batch {
 }
 
 /** The deliveries that go together in the next call: bounded in count and bytes, never none. */
-export function nextBatch(waiting: readonly Delivery[]): Batch {
+export function nextBatch({ waiting, suspects }: Pick<RunQueue, 'waiting' | 'suspects'>): Batch {
+  const countMax = suspects?.count ?? LIMITS.deliveriesPerCallMax;
   const deliveries: Delivery[] = [];
   let bytes = 0;
   for (const delivery of waiting) {
-    const more = JSON.stringify(delivery).length;
-    const isFull =
-      deliveries.length >= LIMITS.deliveriesPerCallMax ||
-      bytes + more > LIMITS.deliveryBytesPerCallMax;
+    const more = Buffer.byteLength(JSON.stringify(delivery));
+    const isFull = deliveries.length >= countMax || bytes + more > LIMITS.deliveryBytesPerCallMax;
     if (isFull && deliveries.length > 0) break;
     deliveries.push(delivery);
     bytes += more;
@@ -78,11 +87,45 @@ export function nextBatch(waiting: readonly Delivery[]): Batch {
   return { deliveries, bytes };
 }
 
+/** What a run was sent and is not known to have taken in. */
+export interface Unasked {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Whether a run would be sent more than goes in one call without being asked. */
+export const isTooMuch = (unasked: Unasked, batch: Batch): boolean =>
+  unasked.count > 0 &&
+  (unasked.count + batch.deliveries.length > LIMITS.deliveriesPerCallMax ||
+    unasked.bytes + batch.bytes > LIMITS.deliveryBytesPerCallMax);
+
 /** Notes that a batch has arrived. */
 export function settleBatch(queue: RunQueue, batch: readonly Delivery[]): void {
   queue.sentThrough = batch.at(-1)?.number ?? queue.sentThrough;
   queue.waiting = queue.waiting.slice(batch.length);
   queue.failures = 0;
+  queue.suspects = suspectsAfter(queue);
+}
+
+/** What is left of the deliveries in question, all in one call. */
+function suspectsAfter({ suspects, sentThrough = 0 }: RunQueue): Suspects | undefined {
+  if (suspects === undefined || sentThrough >= suspects.through) return undefined;
+  return { through: suspects.through, count: suspects.through - sentThrough };
+}
+
+/**
+ * Notes that a batch was refused: half of it goes next. Whatever is refused is found by twice as many calls as
+ * the batch can be halved, and a batch that was too much as a whole goes in two.
+ */
+export function suspectBatch(queue: RunQueue, batch: readonly Delivery[]): void {
+  const last = batch.at(-1);
+  if (last === undefined) return;
+  queue.suspects = { through: last.number, count: Math.ceil(batch.length / 2) };
+}
+
+/** Notes that the next delivery is never sent. */
+export function passOverNext(queue: RunQueue): void {
+  settleBatch(queue, queue.waiting.slice(0, 1));
 }
 
 /** Whether nothing is left to do for this run here. */

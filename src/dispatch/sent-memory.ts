@@ -1,12 +1,12 @@
 import type { RunId } from '../model/run.ts';
+import type { Unasked } from './run-queue.ts';
 
 /** The last call to a run: the highest number in it, and when it ended. */
 export interface Sent {
   readonly through: number;
   readonly at: number;
-  /** What the run was sent since it was last asked whether its inbox is full. */
-  readonly uncheckedEvents: number;
-  readonly uncheckedBytes: number;
+  /** What the run was sent since it was last known to have taken in all and to have room. */
+  readonly unasked: Unasked;
 }
 
 export interface SentMemory {

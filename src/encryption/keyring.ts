@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
+import { readSecretList } from '../secret-variable.ts';
 
 /** The keys that event data is encrypted with. */
 export interface Keyring {
@@ -30,7 +30,7 @@ export const noKeys = (): Keyring => makeKeyring([]);
  * @throws TidegateError `config_invalid`; the message never repeats a key.
  */
 export function readKeyring(environment: Environment): Keyring {
-  const keys = keyTexts(environment).map(parseKey);
+  const keys = readSecretList(VARIABLE, environment).map(parseKey);
   const ids = new Set(keys.map(({ id }) => id));
   if (ids.size < keys.length) throw invalid(VARIABLE, 'has two keys of one id');
   if (keys.length > LIMITS.encryptionKeysMax) {
@@ -83,31 +83,6 @@ function parseKey(text: string): MasterKey {
   throw invalid(
     VARIABLE,
     `has something that is no key: write <id>:<${KEY_BYTES} bytes in base64>, an id of letters, digits, dots, dashes and underscores; make one with: openssl rand -base64 ${KEY_BYTES}`,
-  );
-}
-
-function keyTexts(environment: Environment): readonly string[] {
-  const path = environment[`${VARIABLE}_FILE`] ?? '';
-  const text = (environment[VARIABLE] ?? '').trim();
-  if (path === '') return text === '' ? [] : text.split(',').map((part) => part.trim());
-  if (text !== '')
-    throw invalid(VARIABLE, `is set together with ${VARIABLE}_FILE; set one of them`);
-  const lines = readKeyFile(path).trim().split(/\r?\n/);
-  return lines.map((line) => line.trim());
-}
-
-function readKeyFile(path: string): string {
-  const variable = `${VARIABLE}_FILE`;
-  try {
-    const stat = statSync(path);
-    if (stat.isFile() && stat.size <= LIMITS.configFileBytesMax) return readFileSync(path, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw invalid(variable, `names a file that cannot be read (${code})`);
-  }
-  throw invalid(
-    variable,
-    `names something that is not a file of at most ${LIMITS.configFileBytesMax} bytes`,
   );
 }
 

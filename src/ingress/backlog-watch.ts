@@ -1,4 +1,4 @@
-import { messageOf } from '../model/error.ts';
+import { repeat } from '../repeat.ts';
 import type { Logger } from '../telemetry.ts';
 
 /** What the journal says of itself, the last time it was asked. */
@@ -14,44 +14,27 @@ export interface Watch<Value> {
   stop(): Promise<void>;
 }
 
+/** How many intervals a pause may be: a database that hung once must not leave the door shut for minutes. */
+const PAUSE_INTERVALS_MAX = 15;
+
 /**
  * Asks at once and then in an interval, whoever looks at the answer and how often. A question that takes long
- * is asked more seldom, so that it never takes more than a twentieth of the time.
+ * is asked more seldom, so that it takes no more than a twentieth of the time, within a bound.
  */
 export function watch<Value>(
   ask: () => Promise<Value>,
   { everyMs, failure, logger }: { everyMs: number; failure: string; logger: Logger },
 ): Watch<Value> {
   let last: Watched<Value> | undefined;
-  let isFailing = false;
-  let isStopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let asking = Promise.resolve();
-
-  async function askOnce(): Promise<void> {
-    const startedAt = Date.now();
-    try {
-      last = { value: await ask(), atMs: Date.now() };
-      isFailing = false;
-    } catch (error) {
-      // Once per outage: what fails here fails elsewhere too.
-      if (!isFailing) logger.warn({ reason: messageOf(error) }, failure);
-      isFailing = true;
-    }
-    if (isStopped) return;
-    const pauseMs = Math.max(everyMs, 20 * (Date.now() - startedAt));
-    timer = setTimeout(() => {
-      asking = askOnce();
-    }, pauseMs);
-    timer.unref();
-  }
-  asking = askOnce();
-  return {
-    last: () => last,
-    async stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      await asking;
-    },
+  const askOnce = async (): Promise<void> => {
+    last = { value: await ask(), atMs: Date.now() };
   };
+  // Once per outage in the log: what fails here fails elsewhere too.
+  const { stop } = repeat(askOnce, {
+    everyMs: (tookMs) => Math.min(Math.max(everyMs, 20 * tookMs), PAUSE_INTERVALS_MAX * everyMs),
+    failure,
+    logger,
+    letsProcessEnd: true,
+  });
+  return { last: () => last, stop };
 }

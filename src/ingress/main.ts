@@ -8,7 +8,8 @@ import { type Access, createAccess } from '../access/authenticate.ts';
 import { approvalRouter } from '../approvals/router.ts';
 import type { Config } from '../config.ts';
 import { countOldSenders } from '../contracts/old-senders.ts';
-import { temporalDeliver } from '../dispatch/deliver.ts';
+import { type DataByReference, dataByReference, withDataByReference } from '../dataref/index.ts';
+import { temporalDeliver, temporalHasTakenIn } from '../dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../dispatch/dispatcher.ts';
 import { pressureMeter } from '../dispatch/pace.ts';
 import { runPlaces } from '../dispatch/places.ts';
@@ -23,7 +24,7 @@ import {
   ingressMetrics,
 } from '../metrics/ingress-metrics.ts';
 import { processMetrics } from '../metrics/process-metrics.ts';
-import { metricsRouter } from '../metrics/router.ts';
+import { type MetricsAccess, metricsRouter } from '../metrics/router.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -60,6 +61,7 @@ export interface IngressOptions {
         | 'trustedProxies'
         | 'drainSeconds'
         | 'rawDays'
+        | 'metricsToken'
       >
     >;
   /** What `tidegate dev` takes from callers where nothing is configured. */
@@ -98,20 +100,23 @@ export interface RunningIngress {
  * @throws TidegateError `port_taken`
  */
 export async function startIngress(options: IngressOptions): Promise<RunningIngress> {
-  const { journal, temporal, flows, logger, config } = options;
+  const { journal, flows, logger, config } = options;
   const { rawDays = 0 } = config;
+  const byReference = dataByReference(journal);
+  const temporal = {
+    ...options.temporal,
+    dataConverter: withDataByReference(options.temporal.dataConverter, byReference),
+  };
   const connection = lazyConnection(temporal);
-  const client = new Client({
-    connection,
-    namespace: temporal.namespace,
-    ...(temporal.dataConverter && { dataConverter: temporal.dataConverter }),
-  });
+  const { namespace, dataConverter } = temporal;
+  const client = new Client({ connection, namespace, dataConverter });
   const { routes = ONE_PLACE } = options;
   const places = runPlaces({ journal, connection, temporal, routes });
   // Routes that were taken away bind the runs that they placed, until those are settled.
   const arePlaced =
     options.routes !== undefined || (await journal.hasPlacedRuns().catch(() => true));
   const runs = temporalRunOperations(client, places.clientOfRun);
+  const rules = new Map(flows.flows.map(({ name, head }) => [name, head.whenUndeliverable]));
   const summaries = new Map(flows.flows.map(({ name, head }) => [name, head.summary]));
   let lanes: readonly number[] = [];
   const meter = pressureMeter();
@@ -128,6 +133,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     pressure: meter.read,
     logger,
     limits: flows.limits,
+    whenUndeliverable: (flow) => rules.get(flow),
     holder: randomUUID(),
     deliver: metrics.delivering(
       temporalDeliver(client, {
@@ -136,6 +142,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
         ...(arePlaced && { placeToSend: places.placeToSend }),
       }),
     ),
+    hasTakenIn: temporalHasTakenIn(places.clientOfRun),
     onLanes: (held) => {
       lanes = held;
     },
@@ -168,7 +175,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
         path: '/metrics',
         router: metricsRouter(measured.registry, metricsAccess(options, access)),
       },
-      ...codec(options, access),
+      ...codec(options, access, byReference),
       { path: '/openapi.json', router: openApiRouter(openApiDocument(options), access) },
     ],
   });
@@ -218,10 +225,16 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
 }
 
 /** The codec server, where payloads are encrypted. */
-function codec({ decode, config, temporalUiUrl, logger }: IngressOptions, access: Access) {
+function codec(
+  { decode, config, temporalUiUrl, logger }: IngressOptions,
+  access: Access,
+  { show }: DataByReference,
+) {
   if (decode === undefined) return [];
   const origins = config.codecOrigins ?? originsOf(temporalUiUrl);
-  return [{ path: '/codec', router: codecRouter({ decode, access, origins, logger }) }];
+  const shown: CodecOptions['decode'] = async (payloads, tenant) =>
+    show(await decode(payloads, tenant), tenant);
+  return [{ path: '/codec', router: codecRouter({ decode: shown, access, origins, logger }) }];
 }
 
 /** A Web UI on this machine is opened by either name. */
@@ -263,8 +276,10 @@ function accessOf(
 }
 
 /** Whoever is on the machine may scrape an ingress that only the machine can reach. */
-const metricsAccess = (options: IngressOptions, access: Access): Access =>
-  isLoopback(options.config.host) ? accessOf(options, true) : access;
+const metricsAccess = (options: IngressOptions, access: Access): MetricsAccess => ({
+  access: isLoopback(options.config.host) ? accessOf(options, true) : access,
+  ...(options.config.metricsToken && { token: options.config.metricsToken }),
+});
 
 interface Measuring {
   readonly registry: Registry;

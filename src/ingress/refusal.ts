@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readableProblem } from '../contracts/problems.ts';
 import type { ContractProblem } from '../model/contract.ts';
 import type { ErrorCode } from '../model/error.ts';
@@ -98,5 +98,4 @@ const printable = (value: unknown): string | undefined =>
     : undefined;
 
 /** SHA-256 in hex. */
-export const sha256 = (content: string | Uint8Array): string =>
-  createHash('sha256').update(content).digest('hex');
+export const sha256 = (content: string | Uint8Array): string => hash('sha256', content, 'hex');

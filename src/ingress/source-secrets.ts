@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
+import { readSecretList } from '../secret-variable.ts';
 import { canonicalTime } from './time.ts';
 
 /** One secret of a source, and when it counts. */
@@ -32,7 +32,7 @@ export const validSecrets = (secrets: readonly SourceSecret[], nowMs: number): r
  */
 export function readSecrets(name: string, environment: Environment): readonly SourceSecret[] {
   const variable = secretVariable(name);
-  const secrets = secretTexts(variable, environment).map((part) => parseSecret(part, variable));
+  const secrets = readSecretList(variable, environment).map((part) => parseSecret(part, variable));
   if (secrets.length > LIMITS.sourceSecretsMax) {
     throw invalid(variable, `has more than ${LIMITS.sourceSecretsMax} secrets`);
   }
@@ -78,34 +78,6 @@ function parseValidity(
 function momentMs(text: string): number {
   const time = canonicalTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
   return time === undefined ? Number.NaN : Date.parse(time);
-}
-
-function secretTexts(variable: string, environment: Environment): readonly string[] {
-  const path = environment[`${variable}_FILE`] ?? '';
-  const text = (environment[variable] ?? '').trim();
-  if (path === '') return text === '' ? [] : text.split(',').map((part) => part.trim());
-  if (text !== '') {
-    throw invalid(variable, `is set together with ${variable}_FILE; set one of them`);
-  }
-  // A password in a file can have a comma.
-  return readSecretFile(`${variable}_FILE`, path)
-    .trim()
-    .split(/\r?\n/)
-    .map((line) => line.trim());
-}
-
-function readSecretFile(variable: string, path: string): string {
-  try {
-    const stat = statSync(path);
-    if (stat.isFile() && stat.size <= LIMITS.configFileBytesMax) return readFileSync(path, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw invalid(variable, `names a file that cannot be read (${code})`);
-  }
-  throw invalid(
-    variable,
-    `names something that is not a file of at most ${LIMITS.configFileBytesMax} bytes`,
-  );
 }
 
 const invalid = (variable: string, problem: string): TidegateError =>

@@ -12,7 +12,8 @@ export async function backlog(database: JournalDatabase): Promise<Backlog> {
     with waiting as (
       select run, sent_through, accepted_through, pending_since
       from runs
-      where sent_through < accepted_through and waits_since is null and fused_at is null and not held
+      where sent_through < accepted_through and waits_since is null and fused_at is null
+        and undeliverable_since is null and not held
       order by pending_since
       limit ${COUNTED_ROWS_MAX}::int
     ), counted as (
@@ -62,8 +63,12 @@ export async function countDeadLetters(database: JournalDatabase): Promise<DeadL
     union all
     select 'fused', count(*)::int from (
       select from fuse_trips where closed_at is null limit ${COUNTED_ROWS_MAX}::int
+    ) as open
+    union all
+    select 'undeliverable', count(*)::int from (
+      select from undeliverable where closed_at is null limit ${COUNTED_ROWS_MAX}::int
     ) as open`.execute(database);
-  const counts = { rejected: 0, parked: 0, lost: 0, held: 0, fused: 0 };
+  const counts = { rejected: 0, parked: 0, lost: 0, held: 0, fused: 0, undeliverable: 0 };
   for (const { kind, count } of rows) counts[kind] = count;
   return counts;
 }

@@ -3,6 +3,7 @@ import { messageOf, TidegateError } from '../model/error.ts';
 import { embeddedPool } from './embedded-pool.ts';
 import type { JournalLogger } from './logger.ts';
 import { migrations } from './migrations/all.ts';
+import { makePartitions } from './partitions.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { type Sealing, sealingPool } from './sealing.ts';
 import { serverPool } from './server-pool.ts';
@@ -47,6 +48,11 @@ const kysely = (pool: PostgresPool, sealing: Sealing): JournalDatabase =>
   new Kysely<JournalTables>({ dialect: new PostgresDialect({ pool: sealingPool(pool, sealing) }) });
 
 async function migrate(database: JournalDatabase): Promise<void> {
+  await migrateTables(database);
+  await makePartitions(database, new Date());
+}
+
+async function migrateTables(database: JournalDatabase): Promise<void> {
   const provider = { getMigrations: async () => ({ ...migrations }) };
   const { error, results } = await new Migrator({ db: database, provider }).migrateToLatest();
   if (error === undefined) return;

@@ -2,6 +2,7 @@ import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Voice } from '../model/protocol.ts';
 import { closedOf } from './dead-letter-closing.ts';
 import type { DeadLetter, DeadLetterName, FoundDeadLetter } from './dead-letters.ts';
+import { eventsBySeq } from './event-data.ts';
 import { ALL_FUSE_TRIPS, type FuseTripRow, fuseTrip } from './fuse-row.ts';
 import type { Journal } from './journal.ts';
 import { invalidCursor, paged, pageLimit } from './page.ts';
@@ -10,6 +11,7 @@ import type { Page, Paged } from './rows.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 import { settlementRow } from './settlement-row.ts';
 import { isStorable } from './text.ts';
+import { ALL_UNDELIVERABLE, refusedDelivery, type UndeliverableRow } from './undeliverable-row.ts';
 
 /** Where a dead letter stands in the list: by time since 1970, then kind, then number. */
 interface Place {
@@ -41,6 +43,7 @@ type DeadLetterRow = Place &
           Pick<Selectable<JournalTables['events']>, 'id' | 'source' | 'type' | 'correlation_id'>;
       }
     | { readonly kind: 'fused'; readonly row: AsJson<FuseTripRow> }
+    | { readonly kind: 'undeliverable'; readonly row: AsJson<UndeliverableRow> }
   );
 
 /** Where the rows of each kind are, and by which time they are listed. */
@@ -50,12 +53,13 @@ const KINDS = {
   lost: { table: 'settlements', at: 'settled_at' },
   held: { table: 'held_deliveries', at: 'held_at' },
   fused: { table: 'fuse_trips', at: 'tripped_at' },
+  undeliverable: { table: 'undeliverable', at: 'set_aside_at' },
 } as const;
 
 /** The table that has the dead letters of a kind. */
 export const tableOf = (kind: DeadLetter['kind']) => KINDS[kind].table;
 
-/** Rejections, open parks, lost settlements, held deliveries and tripped fuses in one list, the latest first. */
+/** Whatever waits for a person in one list, the latest first. */
 export async function listDeadLetters(
   database: JournalDatabase,
   page: Page,
@@ -119,6 +123,7 @@ const ALL: Readonly<Record<DeadLetter['kind'], RawBuilder<unknown>>> = {
     from held_deliveries join events on events.seq = held_deliveries.event_seq
     where true`,
   fused: ALL_FUSE_TRIPS,
+  undeliverable: ALL_UNDELIVERABLE,
 };
 
 /** Of each kind, those that wait for a person. */
@@ -128,6 +133,7 @@ const OPEN: typeof ALL = {
   lost: sql`${ALL.lost} and settlements.closed_at is null`,
   held: sql`${ALL.held} and held_deliveries.closed_at is null`,
   fused: sql`${ALL.fused} and fuse_trips.closed_at is null`,
+  undeliverable: sql`${ALL.undeliverable} and undeliverable.closed_at is null`,
 };
 
 /** A dead letter by its name, closed or not. */
@@ -163,19 +169,44 @@ async function eventOf(
   database: JournalDatabase,
   letter: DeadLetterRow,
 ): Promise<FoundDeadLetter['event']> {
-  if (letter.kind !== 'held' && letter.kind !== 'lost') return undefined;
-  const events = database.selectFrom('events').select('envelope');
-  const found =
-    letter.kind === 'held'
-      ? events.where('seq', '=', letter.row.event_seq)
-      : events.where('seq', '=', (query) =>
-          query
-            .selectFrom('deliveries')
-            .select('event_seq')
-            .where('run', '=', letter.row.run)
-            .where('number', '=', letter.row.from_number),
-        );
-  return (await found.executeTakeFirst())?.envelope;
+  const seq = await eventSeqOf(database, letter);
+  return seq === undefined ? undefined : (await eventsBySeq(database, [seq])).get(seq);
+}
+
+async function eventSeqOf(
+  database: JournalDatabase,
+  letter: DeadLetterRow,
+): Promise<number | undefined> {
+  switch (letter.kind) {
+    case 'held':
+    case 'undeliverable':
+      return letter.row.event_seq;
+    case 'lost':
+      return firstOf(database, letter.row);
+    case 'rejected':
+    case 'parked':
+    case 'fused':
+      return undefined;
+    default:
+      return letter satisfies never;
+  }
+}
+
+/** The event of the first delivery that a settlement is about. */
+async function firstOf(
+  database: JournalDatabase,
+  {
+    run,
+    from_number: number,
+  }: Pick<Selectable<JournalTables['settlements']>, 'run' | 'from_number'>,
+): Promise<number | undefined> {
+  const found = await database
+    .selectFrom('deliveries')
+    .select('event_seq')
+    .where('run', '=', run)
+    .where('number', '=', number)
+    .executeTakeFirst();
+  return found?.event_seq;
 }
 
 function deadLetter(letter: DeadLetterRow): DeadLetter {
@@ -229,12 +260,14 @@ function deadLetter(letter: DeadLetterRow): DeadLetter {
     }
     case 'fused':
       return { deadLetter: name, ...fuseTrip(letter.row) };
+    case 'undeliverable':
+      return { deadLetter: name, ...refusedDelivery(letter.row) };
     default:
       return letter satisfies never;
   }
 }
 
-const CURSOR = /^(\d{1,16})-(rejected|parked|lost|held|fused)-(\d{1,15})$/;
+const CURSOR = /^(\d{1,16})-(rejected|parked|lost|held|fused|undeliverable)-(\d{1,15})$/;
 
 const cursorOf = ({ atMicros, kind, seq }: Place): string => `${atMicros}-${kind}-${seq}`;
 

@@ -1,6 +1,6 @@
 /** What waits for a person, and what a person can do about it. */
 import type { TidegateEvent } from '../model/event.ts';
-import type { Fuse } from '../model/flow-registry.ts';
+import type { Fuse, WhenUndeliverable } from '../model/flow-registry.ts';
 import type { RunId } from '../model/run.ts';
 import type {
   HeldDelivery,
@@ -44,7 +44,31 @@ export type DeadLetter = {
       readonly tenant: string;
       readonly key: string;
     } & FuseTrip)
+  | ({
+      readonly kind: 'undeliverable';
+      readonly code: 'delivery_refused';
+      readonly run: RunId;
+      readonly flow: string;
+      readonly tenant: string;
+      readonly key: string;
+    } & RefusedDelivery)
 );
+
+/** A delivery that Temporal refused, however often it was sent. */
+export interface RefusedDelivery {
+  /** Of the delivery, in its run. */
+  readonly number: number;
+  readonly event: Pick<TidegateEvent, 'id' | 'source' | 'type' | 'correlationid'>;
+  readonly setAsideAt: string;
+  /** How often it was refused when it was sent alone. */
+  readonly attempts: number;
+  /** What Temporal says. */
+  readonly reason: string;
+  /** The rule of its flow: `hold`, later deliveries wait; `go-on`, they were sent without it. */
+  readonly rule: WhenUndeliverable;
+  /** Later deliveries that wait until a person has decided. */
+  readonly held: number;
+}
 
 /** A run that flows have given too much: nothing of it is sent. */
 export interface FuseTrip {
@@ -82,7 +106,10 @@ export interface Act {
 /** What a person does about dead letters and events. Each act and its audit entry are one transaction. */
 export interface Redelivery {
   find(name: DeadLetterName): Promise<FoundDeadLetter | undefined>;
-  /** False when it is closed already. Not for a parked run, which needs a decision. */
+  /**
+   * False when it is closed already. Not for a parked run, which needs a decision. A run that was held
+   * before an undeliverable delivery goes on without it.
+   */
   discard(name: DeadLetterName, act: Act): Promise<boolean>;
   /**
    * Ends the hold of a delivery: delivered to its run, filtered, or held for another reason.
@@ -98,6 +125,15 @@ export interface Redelivery {
    * before, so that it cannot happen twice.
    */
   redeliverLost(
+    number: number,
+    limitKeys: LimitKeys | undefined,
+    act: Act,
+  ): Promise<readonly NumberedDelivery[] | undefined>;
+  /**
+   * Sends an undeliverable delivery again: in its place where its run was held before it, else under a new
+   * number of the run. Undefined when it is closed already.
+   */
+  retryUndeliverable(
     number: number,
     limitKeys: LimitKeys | undefined,
     act: Act,

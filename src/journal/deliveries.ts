@@ -62,7 +62,7 @@ export const ALL_RUNS = '*';
 
 export interface NumberedDelivery extends DeliveryTarget {
   readonly number: number;
-  /** Whether its run waits for a slot or its fuse has tripped; absent when it may be sent. */
+  /** Whether its run waits for a slot or for a person; absent when it may be sent. */
   readonly waits?: true;
 }
 

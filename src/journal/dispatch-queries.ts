@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import type { Delivery } from '../model/event.ts';
 import type { RunId } from '../model/run.ts';
 import type { PendingRun } from './deliveries.ts';
+import { eventsBySeq, isRecent } from './event-data.ts';
+import { PREPARED } from './prepared.ts';
 import type { JournalDatabase } from './schema.ts';
 import { receivedAfter } from './settle.ts';
 import { storable } from './text.ts';
@@ -10,7 +12,8 @@ import { storable } from './text.ts';
 const PENDING_RUNS_OF_TENANT_MAX = 500;
 
 /** As the indexes of runs to send have it. */
-const isToSend = sql`sent_through < accepted_through and waits_since is null and fused_at is null`;
+const isToSend = sql`sent_through < accepted_through and waits_since is null and fused_at is null
+  and undeliverable_since is null and not held`;
 
 interface WatermarkRow {
   readonly run: RunId;
@@ -71,7 +74,7 @@ export async function pendingRuns(
     from tenants cross join lateral (
       select *, row_number() over (order by pending_since) as turn from (
         select * from runs
-        where ${isToSend} and held = false and runs.tenant = tenants.tenant
+        where ${isToSend} and runs.tenant = tenants.tenant
           and lane = any(${[...lanes]}::smallint[])
         order by pending_since
         limit ${Math.min(limit, PENDING_RUNS_OF_TENANT_MAX)}::int
@@ -83,14 +86,16 @@ export async function pendingRuns(
   return rows.map(pendingRun);
 }
 
-/** Whether the run has asked to be sent nothing for now, or its fuse has tripped. */
+/** Whether the run has asked to be sent nothing for now, or waits for a person to let it go on. */
 export async function isHeld(database: JournalDatabase, run: RunId): Promise<boolean> {
   const row = await database
     .selectFrom('runs')
-    .select(['held', 'fused_at'])
+    .select(['held', 'fused_at', 'undeliverable_since'])
     .where('run', '=', run)
     .executeTakeFirst();
-  return row !== undefined && (row.held || row.fused_at !== null);
+  return (
+    row !== undefined && (row.held || row.fused_at !== null || row.undeliverable_since !== null)
+  );
 }
 
 export async function deliveriesAfter(
@@ -99,16 +104,32 @@ export async function deliveriesAfter(
   after: number,
   bounds: { readonly count: number; readonly bytes: number },
 ): Promise<readonly Delivery[]> {
-  const { rows } = await sql<{ number: number; envelope: Delivery['event'] }>`
-    select number, envelope
+  const { rows } = await sql<{
+    number: number;
+    seq: number;
+    envelope: Delivery['event'] | null;
+  }>`${PREPARED}
+    select number, seq, envelope
     from (
-      select deliveries.number, events.envelope, events.envelope_bytes,
+      select deliveries.number, events.seq, event_data.envelope, events.envelope_bytes,
         sum(events.envelope_bytes) over (order by deliveries.number) as bytes_through
       from deliveries join events on events.seq = deliveries.event_seq
+      left join event_data on event_data.received_at = events.received_at
+        and event_data.event_seq = events.seq and ${isRecent()}
       where deliveries.run = ${run} and deliveries.number > ${after}::bigint
         and not exists (
           select from runs
-          where run = ${run} and (waits_since is not null or fused_at is not null)
+          where run = ${run}
+            and (waits_since is not null or fused_at is not null or undeliverable_since is not null)
+        )
+        -- What a dispatcher remembers may end before a delivery that was passed over since.
+        and (
+          deliveries.number > coalesce((select passed_over_through from runs where run = ${run}), 0)
+          or not exists (
+            select from undeliverable
+            where undeliverable.run = ${run} and undeliverable.number = deliveries.number
+              and undeliverable.passed_over
+          )
         )
       order by deliveries.number
       limit ${Math.max(1, bounds.count)}::int
@@ -116,7 +137,14 @@ export async function deliveriesAfter(
     -- The first goes alone when it is larger than all that may go together.
     where bytes_through <= ${bounds.bytes}::bigint or bytes_through = envelope_bytes
     order by number`.execute(database);
-  return rows.map(({ number, envelope }) => ({ number, event: envelope }));
+  const older = await eventsBySeq(
+    database,
+    rows.flatMap(({ seq, envelope }) => (envelope === null ? [seq] : [])),
+  );
+  return rows.flatMap(({ number, seq, envelope }) => {
+    const event = envelope ?? older.get(seq);
+    return event === undefined ? [] : [{ number, event }];
+  });
 }
 
 export async function markSent(
@@ -125,7 +153,7 @@ export async function markSent(
   marks: readonly { readonly run: RunId; readonly through: number }[],
 ): Promise<void> {
   if (marks.length === 0) return;
-  await sql`
+  await sql`${PREPARED}
     with mark as (
       select run, max(through) as through
       from json_to_recordset(${JSON.stringify(marks)}::json) as mark (run text, through bigint)

@@ -1,5 +1,5 @@
 import type { NumberedDelivery } from './deliveries.ts';
-import type { DeliveryRow } from './rows.ts';
+import type { DeliveryRow, SettlementRow } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { SETTLEMENT_COLUMNS, settlementRow } from './settlement-row.ts';
 
@@ -40,7 +40,15 @@ export async function deliveryRowsOfEvents(
           .as('settlement'),
       (join) => join.onRef('settlement.through_number', '>=', 'deliveries.number'),
     )
+    .leftJoin('undeliverable', (join) =>
+      join
+        .onRef('undeliverable.run', '=', 'deliveries.run')
+        .onRef('undeliverable.number', '=', 'deliveries.number')
+        .on('undeliverable.passed_over', '=', true),
+    )
     .select([
+      'undeliverable.set_aside_at',
+      'undeliverable.reason as refusal',
       'deliveries.event_seq',
       'deliveries.number',
       'runs.run',
@@ -51,6 +59,7 @@ export async function deliveryRowsOfEvents(
     .selectAll('settlement')
     .where('deliveries.event_seq', 'in', [...seqs])
     .orderBy('runs.run')
+    .orderBy('deliveries.number')
     .execute();
   return groupBySeq(rows.map((row) => ({ seq: row.event_seq, delivery: deliveryRow(row) })));
 }
@@ -59,12 +68,33 @@ type Nullable<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
 type SettlementColumns = Parameters<typeof settlementRow>[0];
 
 function deliveryRow(
-  row: NumberedDelivery & { readonly sent_through: number } & Nullable<SettlementColumns>,
+  row: NumberedDelivery & { readonly sent_through: number } & Nullable<SettlementColumns> &
+    Nullable<PassedOver>,
 ): DeliveryRow {
   const delivery = { run: row.run, flow: row.flow, key: row.key, number: row.number };
+  if (isPassedOver(row)) return { ...delivery, state: 'settled', settlement: passedOver(row) };
   if (isSettled(row)) return { ...delivery, state: 'settled', settlement: settlementRow(row) };
   return { ...delivery, state: row.number <= row.sent_through ? 'sent' : 'pending' };
 }
+
+/** The one of a delivery that its run never gets. */
+interface PassedOver {
+  readonly set_aside_at: Date;
+  readonly refusal: string;
+}
+
+const isPassedOver = <Row extends Nullable<PassedOver>>(row: Row): row is Row & PassedOver =>
+  row.set_aside_at !== null;
+
+/** A settlement of its own, whatever the range says that it lies in. */
+const passedOver = (row: PassedOver & Pick<NumberedDelivery, 'number'>): SettlementRow => ({
+  fromNumber: row.number,
+  throughNumber: row.number,
+  outcome: 'undeliverable',
+  reason: row.refusal,
+  workflowRunId: '',
+  settledAt: row.set_aside_at.toISOString(),
+});
 
 const isSettled = <Row extends Nullable<SettlementColumns>>(
   row: Row,

@@ -1,4 +1,6 @@
 import { type Selectable, sql } from 'kysely';
+import type { TidegateEvent } from '../model/event.ts';
+import { KNOWN_COLUMNS, withData } from './event-data.ts';
 import { deliveryRowsOfEvents } from './event-deliveries.ts';
 import { heldOfEvents } from './held-deliveries.ts';
 import type { Journal } from './journal.ts';
@@ -12,15 +14,7 @@ const SAME_ID_MAX = 100;
 
 type EventFilter = Parameters<Journal['listEvents']>[0];
 
-const EVENT_COLUMNS = [
-  'seq',
-  'envelope',
-  'status',
-  'reason',
-  'received_at',
-  'duplicates',
-  'erased_at',
-] as const;
+const EVENT_COLUMNS = [...KNOWN_COLUMNS, 'status', 'reason', 'duplicates'] as const;
 type EventColumns = Pick<Selectable<JournalTables['events']>, (typeof EVENT_COLUMNS)[number]>;
 
 /** The latest events first. */
@@ -76,18 +70,17 @@ export async function findEvents(
   return rows.map((row) => eventRow(row, fates));
 }
 
-/** What became of events, by their number in the journal. */
+/** What is in events and what became of them, by their number in the journal. */
 interface Fates {
+  readonly events: ReadonlyMap<number, TidegateEvent>;
   readonly deliveries: ReadonlyMap<number, readonly DeliveryRow[]>;
   readonly held: ReadonlyMap<number, readonly HeldRow[]>;
 }
 
-async function fatesOf(
-  database: JournalDatabase,
-  rows: readonly { readonly seq: number }[],
-): Promise<Fates> {
+async function fatesOf(database: JournalDatabase, rows: readonly EventColumns[]): Promise<Fates> {
   const seqs = rows.map(({ seq }) => seq);
   return {
+    events: await withData(database, rows),
     deliveries: await deliveryRowsOfEvents(database, seqs),
     held: await heldOfEvents(database, seqs),
   };
@@ -96,7 +89,8 @@ async function fatesOf(
 function eventRow(row: EventColumns, fates: Fates): EventRow {
   const held = fates.held.get(row.seq);
   return {
-    event: row.envelope,
+    // It was just read by the same rows.
+    event: fates.events.get(row.seq) as TidegateEvent,
     status: row.status,
     ...(row.reason !== null && { reason: row.reason }),
     receivedAt: row.received_at.toISOString(),

@@ -18,6 +18,7 @@ import type { JournalActivities, Question } from '../model/protocol.ts';
 import type { Retention } from '../model/retention.ts';
 import type { RunId } from '../model/run.ts';
 import type { Audit } from './audit-log.ts';
+import type { DataOwner, EventName, KeptData } from './data-of-events.ts';
 import type { Act, DeadLetter, DeadLetterCounts, Redelivery } from './dead-letters.ts';
 import type {
   AppendEntry,
@@ -39,12 +40,13 @@ import type {
   StepRecordRow,
   StoredApiKey,
 } from './rows.ts';
+import type { Undeliverable } from './undeliverable.ts';
 
 /** Deliveries as they came, kept for a time to be verified again. */
 export interface RawDeliveries {
   /** What an event came in first; undefined when it is not kept. */
   find(event: Pick<TidegateEvent, 'tenantid' | 'source' | 'id'>): Promise<RawDelivery | undefined>;
-  /** Deletes what came before this time; how many. */
+  /** Deletes what came before this time; how many, of whole days as the database estimates it. */
   deleteBefore(before: Date): Promise<number>;
 }
 
@@ -164,6 +166,13 @@ export interface Journal {
   ): Promise<void>;
   /** Notes why a run's deliveries could not be sent; cleared by the next markSent, or when the run is settled. */
   markDispatchFailed(run: RunId, error: string): Promise<void>;
+  /** Counts one more refusal of a delivery that was sent alone; how many there were. */
+  countRefusal(refusal: Pick<Undeliverable, 'run' | 'number' | 'reason'>): Promise<number>;
+  /**
+   * Sets a delivery aside as a dead letter, all before which was sent; with `holds` its run waits for a person,
+   * else it goes on without. False when the holder has lost the lane, or the delivery was sent after all.
+   */
+  setAside(holder: string, undeliverable: Undeliverable): Promise<boolean>;
   /**
    * Runs sent but unsettled, untouched for `idleMs`: candidates for a look at Temporal.
    * Being given out counts as a touch, so that the next call gives out others.
@@ -223,8 +232,12 @@ export interface Journal {
   findQuestion(run: RunId, parkId: string): Promise<Question | undefined>;
   /** What the steps of a run's newest window have done, in order, the first LIMITS.runRecordsMax. */
   stepRecords(run: RunId): Promise<readonly StepRecordRow[]>;
+  /** Makes room for what comes in the next days; any number of processes may. */
+  prepareDays(now: Date): Promise<void>;
   /** Erases event data whose time is over; what is open stays. One process at a time. */
   eraseDue(retention: Retention, now: Date): Promise<Erased>;
+  /** The data of events of one owner, in the order in which they are named. */
+  dataOfEvents(owner: DataOwner, names: readonly EventName[]): Promise<readonly KeptData[]>;
   /** Events of these types that were delivered to these runs, the latest LIMITS.maskEventsMax of each. */
   eventsOfRuns(
     runs: readonly RunId[],

@@ -14,20 +14,38 @@ export function runLane(run: string): number {
   return (hash >>> 0) % LANES;
 }
 
+/** Before the holder, the name of the lock that shows that a dispatcher lives. */
+export const PRESENCE = 'tidegate dispatcher ';
+
 /**
  * Renews the holder's lanes and takes free or expired ones up to its share, by the database's clock.
  * What it holds above its share stays its own until it releases it: calls may be in flight.
+ *
+ * The lanes of a dispatcher that was present are free as soon as its lock is: a process that is killed
+ * ends its connection, long before its lease does. One that only lost its connection gets lanes again with
+ * its next renewal; what both have sent by then is recognised by its numbers.
+ *
+ * @param isPresent whether a connection of the holder's holds its lock
  */
 export async function leaseLanes(
   database: JournalDatabase,
   holder: string,
   ttlMs: number,
+  isPresent = false,
 ): Promise<LaneLease> {
   const expiresAt = sql`clock_timestamp() + ${ttlMs}::double precision * interval '1 millisecond'`;
   await sql`
-    insert into dispatchers (holder, expires_at) values (${holder}, ${expiresAt})
-    on conflict (holder) do update set expires_at = excluded.expires_at`.execute(database);
-  await sql`delete from dispatchers where expires_at < clock_timestamp()`.execute(database);
+    insert into dispatchers (holder, expires_at, is_present)
+    values (${holder}, ${expiresAt}, ${isPresent})
+    on conflict (holder) do update
+      set expires_at = excluded.expires_at, is_present = excluded.is_present`.execute(database);
+  await sql`
+    delete from dispatchers
+    where expires_at < clock_timestamp()
+      or case when is_present and holder <> ${holder}
+        then pg_try_advisory_xact_lock(hashtextextended(${PRESENCE}::text || holder, 0)) end`.execute(
+    database,
+  );
   const { rows } = await sql<{ lane: number | null; share: number }>`
     with live as (
       select greatest(1, count(*)) as dispatchers from dispatchers
@@ -37,7 +55,9 @@ export async function leaseLanes(
       select lane from lanes where holder = ${holder} for update
     ), free as (
       select lane from lanes
-      where holder is null or (holder <> ${holder} and expires_at < clock_timestamp())
+      where holder is null
+        or (holder <> ${holder} and expires_at < clock_timestamp())
+        or not exists (select from dispatchers where dispatchers.holder = lanes.holder)
       order by lane
       limit greatest(0, (select lanes from share) - (select count(*) from mine))
       for update

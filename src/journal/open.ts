@@ -5,6 +5,7 @@ import { makeAppender } from './append.ts';
 import { auditOf } from './audit.ts';
 import { backlog, countDeadLetters } from './backlog.ts';
 import { ancestorsOf } from './chain.ts';
+import { dataOfEvents } from './data-of-events.ts';
 import { openEmbeddedDatabase, openServerDatabase } from './database.ts';
 import { unavailable } from './database-error.ts';
 import { listDeadLetters } from './dead-letter-queries.ts';
@@ -25,6 +26,7 @@ import { leaseLanes, releaseLanes } from './lanes.ts';
 import type { JournalLogger } from './logger.ts';
 import { listOutbox, recordOutbox } from './outbox.ts';
 import { findPark, findQuestion } from './park-queries.ts';
+import { makePartitions } from './partitions.ts';
 import { hasPlacedRuns, placeRun } from './place-run.ts';
 import { rawDeliveriesOf } from './raw-deliveries.ts';
 import { redeliveryOf } from './redelivery.ts';
@@ -36,6 +38,7 @@ import type { JournalDatabase } from './schema.ts';
 import { NO_SEALING, type Sealing } from './sealing.ts';
 import { settle } from './settle.ts';
 import { stepRecords } from './step-records.ts';
+import { countRefusal, setAside } from './undeliverable.ts';
 import { localWakeUps, serverWakeUps, type WakeUps } from './wake-ups.ts';
 
 export interface JournalOptions {
@@ -83,7 +86,7 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
   return {
     append: appender.append,
     reject: (rejections) => reject(database, rejections),
-    leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs),
+    leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs, wakeUps.standFor(holder)),
     releaseLanes: (holder, lanes) => releaseLanes(database, holder, lanes),
     wake: wakeUps.wake,
     onWake: wakeUps.onWake,
@@ -94,6 +97,8 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
     deliveriesAfter: (run, after, bounds) => deliveriesAfter(database, run, after, bounds),
     markSent: (holder, marks) => markSent(database, holder, marks),
     markDispatchFailed: (run, error) => markDispatchFailed(database, run, error),
+    countRefusal: (refusal) => countRefusal(database, refusal),
+    setAside: (holder, undeliverable) => setAside(database, holder, undeliverable),
     doubtfulRuns: (lanes, idleMs, limit) => doubtfulRuns(database, lanes, idleMs, limit),
     placeRun: (run, place) => placeRun(database, run, place),
     hasPlacedRuns: () => hasPlacedRuns(database),
@@ -114,7 +119,9 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
     findPark: (run, parkId) => findPark(database, run, parkId),
     findQuestion: (run, parkId) => findQuestion(database, run, parkId),
     stepRecords: (run) => stepRecords(database, run),
+    prepareDays: (now) => makePartitions(database, now),
     eraseDue: (retention, now) => eraseDue(database, retention, now),
+    dataOfEvents: (owner, names) => dataOfEvents(database, owner, names),
     eventsOfRuns: (runs, types) => eventsOfRuns(database, runs, types),
     listDeadLetters: (page, filter) => listDeadLetters(database, page, filter),
     redelivery: redeliveryOf(database),

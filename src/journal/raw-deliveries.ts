@@ -5,6 +5,7 @@ import type { TidegateEvent } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { AppendEntry, RawDelivery } from './deliveries.ts';
 import type { RawDeliveries } from './journal.ts';
+import { dayPartitions, dropPartition, rowsEstimated } from './partitions.ts';
 import type { JournalDatabase, StoredRequest } from './schema.ts';
 import { whenSent } from './sealing.ts';
 
@@ -50,10 +51,14 @@ export function keeping(
       })),
     ),
   );
-  const links = [...byRaw.values()].flatMap(({ id, ords }) => ords.map((ord) => ({ id, ord })));
+  const links = [...byRaw].flatMap(([{ receivedAt }, { id, ords }]) =>
+    ords.map((ord) => ({ id, ord, received_at: receivedAt })),
+  );
   return sql`, raw_link as (
-      select link.id, event.seq
-      from json_to_recordset(${JSON.stringify(links)}::json) as link (id uuid, ord int)
+      select link.id, link.received_at, event.seq
+      from json_to_recordset(${JSON.stringify(links)}::json) as link (
+        id uuid, ord int, received_at timestamptz
+      )
       join event using (ord)
       where event.fresh
     ), raw_kept as (
@@ -64,16 +69,16 @@ export function keeping(
       )
       where id in (select id from raw_link)
     ), raw_linked as (
-      insert into raw_delivery_events (event_seq, delivery)
-      select seq, id from raw_link
+      insert into raw_delivery_events (event_seq, received_at, delivery)
+      select seq, received_at, id from raw_link
     )`;
 }
 
 /** What deletes the deliveries of events, also where other events came with them. */
 export const deleteOfEvents = (seqs: readonly number[]): RawBuilder<unknown> => sql`
   delete from raw_deliveries
-  where id in (
-    select delivery from raw_delivery_events
+  where (received_at, id) in (
+    select received_at, delivery from raw_delivery_events
     where event_seq in (select json_array_elements_text(${JSON.stringify(seqs)}::json)::bigint)
   )`;
 
@@ -91,7 +96,11 @@ async function find(
   const row = await database
     .selectFrom('events')
     .innerJoin('raw_delivery_events', 'raw_delivery_events.event_seq', 'events.seq')
-    .innerJoin('raw_deliveries', 'raw_deliveries.id', 'raw_delivery_events.delivery')
+    .innerJoin('raw_deliveries', (join) =>
+      join
+        .onRef('raw_deliveries.received_at', '=', 'raw_delivery_events.received_at')
+        .onRef('raw_deliveries.id', '=', 'raw_delivery_events.delivery'),
+    )
     .select(['raw_deliveries.source', 'raw_deliveries.received_at', 'raw_deliveries.request'])
     .where('events.id', '=', id)
     .where('events.source', '=', source)
@@ -107,20 +116,50 @@ async function find(
   };
 }
 
-/** In bounded statements, each its own transaction; several processes at once pass each other. */
+/** Whole days at once; the rest in bounded statements, each its own transaction, which pass each other. */
 async function deleteBefore(database: JournalDatabase, before: Date): Promise<number> {
+  const days = await dropDaysBefore(database, 'raw_deliveries', before);
+  const rows = await deleteRowsBefore(database, 'raw_deliveries', before);
+  await dropDaysBefore(database, 'raw_delivery_events', before);
+  await deleteRowsBefore(database, 'raw_delivery_events', before);
+  return days + rows;
+}
+
+/** How many rows went, as the database estimates it. */
+async function dropDaysBefore(
+  database: JournalDatabase,
+  table: 'raw_deliveries' | 'raw_delivery_events',
+  before: Date,
+): Promise<number> {
+  let dropped = 0;
+  for (const partition of await dayPartitions(database, table)) {
+    if (partition.to > before) break;
+    const rows = await rowsEstimated(database, partition);
+    if (await dropPartition(database, partition)) dropped += rows;
+  }
+  return dropped;
+}
+
+async function deleteRowsBefore(
+  database: JournalDatabase,
+  table: 'raw_deliveries' | 'raw_delivery_events',
+  before: Date,
+): Promise<number> {
+  const rowsMax = LIMITS.erasedPerTransactionMax;
   let done = 0;
   for (;;) {
     const { numAffectedRows } = await sql`
-      delete from raw_deliveries where id in (
-        select id from raw_deliveries
+      delete from ${sql.table(table)} as row
+      using (
+        select tableoid, ctid from ${sql.table(table)}
         where received_at < ${before}::timestamptz
-        order by received_at
-        limit ${LIMITS.erasedPerTransactionMax}::int
+        limit ${rowsMax}::int
         for update skip locked
-      )`.execute(database);
+      ) as over
+      where row.received_at < ${before}::timestamptz
+        and row.tableoid = over.tableoid and row.ctid = over.ctid`.execute(database);
     const deleted = Number(numAffectedRows ?? 0);
     done += deleted;
-    if (deleted < LIMITS.erasedPerTransactionMax) return done;
+    if (deleted < rowsMax) return done;
   }
 }

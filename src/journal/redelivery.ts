@@ -12,6 +12,7 @@ import type { Closing } from './rows.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedText } from './sealing.ts';
 import { storable } from './text.ts';
+import { passOver, sendAgain } from './undeliverable.ts';
 
 /**
  * Deliveries that a person asks for. Each act is one transaction: closing the dead letter, numbering
@@ -23,6 +24,8 @@ export const redeliveryOf = (database: JournalDatabase): Redelivery => ({
   discard: (name, act) => discard(database, name, act),
   decideHeld: (number, verdict, act) => decideHeld(database, number, verdict, act),
   redeliverLost: (number, limitKeys, act) => redeliverLost(database, number, limitKeys, act),
+  retryUndeliverable: (number, limitKeys, act) =>
+    retryUndeliverable(database, number, limitKeys, act),
   noteRetried: (number, actor) => noteRetried(database, number, actor),
   deliverEvent: (event, targets, act) => deliverEvent(database, event, targets, act),
 });
@@ -32,6 +35,10 @@ function discard(database: JournalDatabase, name: DeadLetterName, act: Act): Pro
     const closed = await close(transaction, name, 'discarded', act.actor);
     if (closed === undefined) return false;
     await recordAudit(transaction, entryOf('dead_letter.discard', name, closed, act));
+    if (name.kind === 'undeliverable') {
+      const { run, number } = await undeliverableOf(transaction, name.number);
+      await passOver(transaction, run, number);
+    }
     return true;
   });
 }
@@ -115,11 +122,51 @@ function redeliverLost(
         join runs on runs.run = settlements.run
         join deliveries on deliveries.run = settlements.run
           and deliveries.number between settlements.from_number and settlements.through_number
-        where settlements.seq = ${number}::bigint`,
+        where settlements.seq = ${number}::bigint and settlements.outcome = 'lost'
+          -- It has a dead letter of its own, or had.
+          and not exists (
+            select from undeliverable
+            where undeliverable.run = deliveries.run and undeliverable.number = deliveries.number
+              and undeliverable.passed_over
+          )`,
       limitKeys !== undefined,
     );
   });
 }
+
+function retryUndeliverable(
+  database: JournalDatabase,
+  number: number,
+  limitKeys: LimitKeys | undefined,
+  act: Act,
+): Promise<readonly NumberedDelivery[] | undefined> {
+  const name = { kind: 'undeliverable', number } as const;
+  return database.transaction().execute(async (transaction) => {
+    const closed = await close(transaction, name, 'retried', act.actor);
+    if (closed === undefined) return undefined;
+    await recordAudit(transaction, entryOf('dead_letter.retry', name, closed, act, 'retried'));
+    const aside = await undeliverableOf(transaction, number);
+    if (!aside.passed_over) return sendAgain(transaction, aside.run, aside.number);
+    return numberAgain(
+      transaction,
+      sql`
+        select 1 as target, undeliverable.event_seq as seq,
+          runs.run, runs.flow, runs.tenant, runs.key, runs.lane,
+          ${limitKeys === undefined ? null : (limitKeys.concurrency ?? '')}::text as concurrency_key,
+          ${limitKeys === undefined ? null : (limitKeys.throttle ?? '')}::text as throttle_key
+        from undeliverable join runs on runs.run = undeliverable.run
+        where undeliverable.seq = ${number}::bigint`,
+      limitKeys !== undefined,
+    );
+  });
+}
+
+const undeliverableOf = (database: JournalDatabase, seq: number) =>
+  database
+    .selectFrom('undeliverable')
+    .select(['run', 'number', 'passed_over'])
+    .where('seq', '=', seq)
+    .executeTakeFirstOrThrow();
 
 async function noteRetried(
   database: JournalDatabase,
@@ -211,7 +258,8 @@ async function close(
     update ${sql.table(tableOf(kind))} as letter
     set closed_at = now(), closing = ${how}, closed_by = ${storable(actor)}
     where seq = ${number}::bigint and closed_at is null
-    returning ${kind === 'lost' ? sql`(select tenant from runs where runs.run = letter.run)` : sql`tenant`} as tenant`.execute(
+      ${kind === 'lost' ? sql`and outcome = 'lost'` : sql``}
+    returning ${kind === 'lost' || kind === 'undeliverable' ? sql`(select tenant from runs where runs.run = letter.run)` : sql`tenant`} as tenant`.execute(
     database,
   );
   return rows[0];

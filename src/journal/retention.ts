@@ -2,16 +2,25 @@
  * Erases event data whose time is over. An event loses its data and all that was made of it; that it
  * happened, under which id and in which run, is remembered longer, so that a repeat of it is still a
  * duplicate and numbers of a run never come twice. What is not settled, held or waits for a person is
- * never touched.
+ * never touched, nor is large data that an open execution of a run may need.
+ *
+ * First events are marked as erased, in bounded transactions, each with all that was made of it: from then
+ * on nobody reads its data. Then the data goes: with the partition of its day when more of it goes than
+ * stays, else row by row.
  */
-import { sql } from 'kysely';
-import type { TidegateEvent } from '../model/event.ts';
+import { createHash } from 'node:crypto';
+import { type RawBuilder, sql } from 'kysely';
 import { LIMITS } from '../model/limits.ts';
 import { DAY_MS, daysKept, daysKeptLeast, type Retention } from '../model/retention.ts';
 import type { Erased } from './journal.ts';
+import { type DayPartition, dayPartitions, dropPartition } from './partitions.ts';
 import { deleteOfEvents } from './raw-deliveries.ts';
+import { isReferredTo } from './referred-data.ts';
+import { dueBefore, isToSweep, type Swept } from './retention-days.ts';
 import type { JournalDatabase } from './schema.ts';
-import { whenSent } from './sealing.ts';
+
+/** Rows that are copied when the partition they are in is dropped. */
+const COPIED_ROWS_MAX = 20_000;
 
 /** One round over the journal, in bounded transactions; one process at a time, another's round does nothing. */
 export async function eraseDue(
@@ -19,83 +28,230 @@ export async function eraseDue(
   retention: Retention,
   now: Date,
 ): Promise<Erased> {
-  const least = daysKeptLeast(retention);
-  if (least === undefined) return { events: 0, rejections: 0, forgotten: 0 };
-  const before = new Date(now.getTime() - least * DAY_MS);
-  const isDue = ({ tenant, type, received_at: receivedAt }: Aged): boolean => {
-    const days = daysKept(retention, { tenant, type: type ?? '' });
-    return days !== undefined && receivedAt.getTime() < now.getTime() - days * DAY_MS;
-  };
-  const forgottenBefore = new Date(now.getTime() - retention.rememberDays * DAY_MS);
+  if (daysKeptLeast(retention) === undefined) return { events: 0, rejections: 0, forgotten: 0 };
+  const round: Round = { retention, now, rules: hashOf(retention) };
   return {
-    events: await eachPage(database, 'events', { before, isDue, act: eraseEvents }),
-    rejections: await eachPage(database, 'rejections', { before, isDue, act: deleteRejections }),
-    forgotten: await forget(database, forgottenBefore),
+    events: await eraseDays(database, round),
+    rejections: await eraseRejections(database, round),
+    forgotten: await forget(database, new Date(now.getTime() - retention.rememberDays * DAY_MS)),
   };
 }
 
+interface Round {
+  readonly retention: Retention;
+  readonly now: Date;
+  /** A hash of the rules: what was looked at under others is looked at again. */
+  readonly rules: string;
+}
+
+const hashOf = ({ rules, days }: Retention): string =>
+  createHash('sha256').update(JSON.stringify({ rules, days })).digest('base64url');
+
 interface Aged {
-  readonly seq: number;
-  readonly tenant: string;
+  readonly tenant: string | null;
   readonly type: string | null;
   readonly received_at: Date;
 }
 
-/** Looks at every row that may be due, a page at a time, and acts on those that are. */
-async function eachPage(
+const isDue = ({ retention, now }: Round, { tenant, type, received_at }: Aged): boolean => {
+  const days = daysKept(retention, { tenant: tenant ?? '', type: type ?? '' });
+  return days !== undefined && received_at < dueBefore(days, now);
+};
+
+/** Goes through the days in which something may be due, and what is in no day's partition. */
+async function eraseDays(database: JournalDatabase, round: Round): Promise<number> {
+  const partitions = await dayPartitions(database, 'event_data');
+  const swept = await sweptDays(database, round);
+  const due = partitions.filter((partition) =>
+    isToSweep(round.retention, partition.to, swept.get(dayOf(partition)), round.now),
+  );
+  let erased = 0;
+  for (const partition of [...due, undefined]) {
+    const sweep = await markDue(database, round, partition);
+    if (sweep === undefined) return erased;
+    erased += sweep.erased;
+    const isGone = await removeData(database, sweep, partition);
+    if (partition !== undefined && isGone) await noteSwept(database, round, partition, sweep);
+  }
+  return erased;
+}
+
+/** What was found in one partition, and what was done. */
+interface Sweep {
+  /** Events that were marked now. */
+  readonly erased: number;
+  /** Rows of events that are erased, now or before. */
+  readonly goes: number;
+  readonly stays: number;
+  /** Those of them whose time is over, and which are open. */
+  readonly open: number;
+}
+
+/** Undefined when another process is at it. */
+async function markDue(
   database: JournalDatabase,
-  table: 'events' | 'rejections',
-  {
-    before,
-    isDue,
-    act,
-  }: {
-    readonly before: Date;
-    readonly isDue: (row: Aged) => boolean;
-    readonly act: (transaction: JournalDatabase, seqs: readonly number[]) => Promise<number>;
-  },
-): Promise<number> {
+  round: Round,
+  partition: DayPartition | undefined,
+): Promise<Sweep | undefined> {
+  let sweep: Sweep = { erased: 0, goes: 0, stays: 0, open: 0 };
+  for await (const rows of pagesOf(database, partition)) {
+    const due = rows.filter((row) => !row.is_erased && isDue(round, row));
+    const erased = await alone(database, (transaction) =>
+      eraseEvents(
+        transaction,
+        due.map(({ seq }) => seq),
+      ),
+    );
+    if (erased === undefined) return undefined;
+    const goes = rows.filter((row) => row.is_erased).length + erased;
+    sweep = {
+      erased: sweep.erased + erased,
+      goes: sweep.goes + goes,
+      stays: sweep.stays + rows.length - goes,
+      open: sweep.open + due.length - erased,
+    };
+  }
+  return sweep;
+}
+
+interface DataRow extends Aged {
+  readonly seq: number;
+  /** When it was received, to the microsecond. */
+  readonly at: string;
+  readonly is_erased: boolean;
+}
+
+/** All rows of a day's partition, or of the default one. */
+async function* pagesOf(
+  database: JournalDatabase,
+  partition: DayPartition | undefined,
+): AsyncGenerator<readonly DataRow[]> {
+  const table = sql.table(partition?.name ?? 'event_data_default');
+  let after = sql`true`;
+  for (;;) {
+    const { rows } = await sql<DataRow>`
+      select data.event_seq as seq, data.received_at, data.received_at::text as at,
+        events.tenant, events.type, events.seq is null or events.erased_at is not null as is_erased
+      from ${table} as data left join events on events.seq = data.event_seq
+      where ${after}
+      order by data.received_at, data.event_seq
+      limit ${LIMITS.erasedPerTransactionMax}::int`.execute(database);
+    if (rows.length > 0) yield rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < LIMITS.erasedPerTransactionMax) return;
+    after = sql`(data.received_at, data.event_seq) > (${last.at}::timestamptz, ${last.seq}::bigint)`;
+  }
+}
+
+/** Removes the data of events that are erased; false when a lock was not got, and there is a next round. */
+async function removeData(
+  database: JournalDatabase,
+  { goes, stays }: Sweep,
+  partition: DayPartition | undefined,
+): Promise<boolean> {
+  const isToDrop = stays === 0 || (goes > stays && stays <= COPIED_ROWS_MAX);
+  if (partition !== undefined && isToDrop) {
+    return dropPartition(database, partition, keptRows(partition));
+  }
+  if (goes === 0) return true;
+  for await (const rows of pagesOf(database, partition)) {
+    const gone = rows.flatMap(({ is_erased: isErased, seq }) => (isErased ? [seq] : []));
+    const times = rows.map((row) => row.received_at.getTime());
+    await sql`
+      delete from event_data
+      where event_seq in (select json_array_elements_text(${JSON.stringify(gone)}::json)::bigint)
+        and received_at >= ${new Date(Math.min(...times))}::timestamptz
+        and received_at < ${new Date(Math.max(...times) + 1)}::timestamptz`.execute(database);
+  }
+  return true;
+}
+
+const keptRows = ({ name }: DayPartition): RawBuilder<unknown> => sql`
+  select data.*
+  from ${sql.table(name)} as data join events on events.seq = data.event_seq
+  where events.erased_at is null`;
+
+const dayOf = ({ from }: DayPartition): string => from.toISOString().slice(0, 10);
+
+/** What was looked at under these rules, by day. */
+async function sweptDays(
+  database: JournalDatabase,
+  { rules }: Round,
+): Promise<ReadonlyMap<string, Swept>> {
+  const { rows } = await sql<{ day: string; swept_at: Date; is_done: boolean }>`
+    select day::text as day, swept_at, is_done from swept_days where rules = ${rules}`.execute(
+    database,
+  );
+  return new Map(
+    rows.map(({ day, swept_at: at, is_done: isDone }) => [day, { at, isDone }] as const),
+  );
+}
+
+async function noteSwept(
+  database: JournalDatabase,
+  { rules, now }: Round,
+  partition: DayPartition,
+  { open }: Sweep,
+): Promise<void> {
+  await sql`
+    insert into swept_days (day, rules, swept_at, is_done)
+    values (${dayOf(partition)}::date, ${rules}, ${now}::timestamptz, ${open === 0})
+    on conflict (day) do update
+      set rules = excluded.rules, swept_at = excluded.swept_at, is_done = excluded.is_done`.execute(
+    database,
+  );
+}
+
+/** Refused events go by their own age, row by row. */
+async function eraseRejections(database: JournalDatabase, round: Round): Promise<number> {
   const rowsMax = LIMITS.erasedPerTransactionMax;
-  const hasData = table === 'events' ? sql`erased_at is null` : sql`true`;
+  const before = dueBefore(daysKeptLeast(round.retention) ?? 0, round.now);
   let [after, done] = [0, 0];
   for (;;) {
-    const { rows } = await sql<Aged>`
+    const { rows } = await sql<Aged & { readonly seq: number }>`
       select seq, tenant, type, received_at
-      from ${sql.table(table)}
-      where seq > ${after}::bigint and received_at < ${before}::timestamptz and ${hasData}
+      from rejections
+      where seq > ${after}::bigint and received_at < ${before}::timestamptz
       order by seq
       limit ${rowsMax}::int`.execute(database);
-    const due = rows.filter(isDue).map(({ seq }) => seq);
-    done += await alone(database, (transaction) => act(transaction, due));
+    const due = rows.filter((row) => isDue(round, row)).map(({ seq }) => seq);
+    const deleted = await alone(database, (transaction) => deleteRejections(transaction, due));
     const last = rows.at(-1);
+    if (deleted === undefined) return done;
+    done += deleted;
     if (rows.length < rowsMax || last === undefined) return done;
     after = last.seq;
   }
 }
 
-/** Acts where no other process does; the next round comes back to what was left. */
+/** Acts where no other process does, else undefined: the next round comes back to what was left. */
 const alone = (
   database: JournalDatabase,
   act: (transaction: JournalDatabase) => Promise<number>,
-): Promise<number> =>
+): Promise<number | undefined> =>
   database.transaction().execute(async (transaction) => {
     const { rows } = await sql<{ free: boolean }>`
       select pg_try_advisory_xact_lock(hashtextextended('tidegate retention', 0)) as free`.execute(
       transaction,
     );
-    return rows[0]?.free ? act(transaction) : 0;
+    return rows[0]?.free ? act(transaction) : undefined;
   });
 
 async function eraseEvents(transaction: JournalDatabase, seqs: readonly number[]): Promise<number> {
   if (seqs.length === 0) return 0;
-  const { rows } = await sql<{ seq: number; envelope: TidegateEvent }>`
-    select events.seq, events.envelope
+  const { rows } = await sql<{ seq: number }>`
+    select events.seq
     from events
     where events.seq in (select json_array_elements_text(${JSON.stringify(seqs)}::json)::bigint)
       and events.erased_at is null
+      and not ${isReferredTo}
       and not exists (
         select from held_deliveries
         where held_deliveries.event_seq = events.seq and held_deliveries.closed_at is null
+      )
+      and not exists (
+        select from undeliverable
+        where undeliverable.event_seq = events.seq and undeliverable.closed_at is null
       )
       and not exists (
         select
@@ -114,44 +270,15 @@ async function eraseEvents(transaction: JournalDatabase, seqs: readonly number[]
     -- Who delivers an event again locks it first.
     for update of events skip locked`.execute(transaction);
   if (rows.length === 0) return 0;
-  await eraseMade(
-    transaction,
-    rows.map(({ seq }) => seq),
-  );
-  const skeletons = whenSent((seal) =>
-    JSON.stringify(
-      rows.map(({ seq, envelope }) => ({
-        seq,
-        envelope: seal(JSON.stringify(skeletonOf(envelope)), {
-          tenant: envelope.tenantid,
-          column: 'envelope',
-        }),
-      })),
-    ),
-  );
+  const erased = rows.map(({ seq }) => seq);
+  await eraseMade(transaction, erased);
   await sql`
-    update events set envelope = skeleton.envelope::json, subject = null, reason = null,
-      erased_at = now()
-    from json_to_recordset(${skeletons}::json) as skeleton (seq bigint, envelope text)
-    where events.seq = skeleton.seq`.execute(transaction);
+    update events set subject = null, reason = null, erased_at = now()
+    where seq in (select json_array_elements_text(${JSON.stringify(erased)}::json)::bigint)`.execute(
+    transaction,
+  );
   return rows.length;
 }
-
-/** What an event is known by: not who did it, to whom, and what. */
-const skeletonOf = (event: TidegateEvent): TidegateEvent => ({
-  specversion: '1.0',
-  id: event.id,
-  source: event.source,
-  type: event.type,
-  time: event.time,
-  data: null,
-  tenantid: event.tenantid,
-  schemaversion: event.schemaversion,
-  correlationid: event.correlationid,
-  ...(event.causationid === undefined ? {} : { causationid: event.causationid }),
-  origin: event.origin,
-  hops: event.hops,
-});
 
 /** What runs have made of these events: windows and all that belongs to them, whatever else was in them. */
 async function eraseMade(transaction: JournalDatabase, seqs: readonly number[]): Promise<void> {
@@ -219,8 +346,8 @@ async function forget(database: JournalDatabase, before: Date): Promise<number> 
         );
       return rows.length;
     });
-    done += forgotten;
-    if (forgotten < LIMITS.erasedPerTransactionMax) return done;
+    done += forgotten ?? 0;
+    if (forgotten === undefined || forgotten < LIMITS.erasedPerTransactionMax) return done;
   }
 }
 

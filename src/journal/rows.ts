@@ -62,6 +62,8 @@ export interface RunRow extends PendingRun {
   readonly waitsForSlot?: LimitKeys & { readonly since: string };
   /** When its fuse tripped; nothing of it is sent until an operator resets it. */
   readonly fuseTrippedAt?: string;
+  /** Since when nothing of it is sent, because its next delivery is undeliverable: see its dead letter. */
+  readonly undeliverableSince?: string;
   /** The park that waits for a person, else the run's last one. */
   readonly park?: ParkRow;
   /** The latest LIMITS.runSettlementsMax, in the order of their numbers. */
@@ -103,7 +105,7 @@ export type Closing =
   | 'delivered'
   /** Held: the flow does not want it. */
   | 'filtered'
-  /** Rejected or lost: it went in again. */
+  /** Rejected, lost or undeliverable: it went in again. */
   | 'retried'
   /** Parked: a person has decided, or its window is over. */
   | 'decided'

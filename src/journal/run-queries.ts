@@ -130,6 +130,9 @@ function runRow(row: RunColumns, { parks, settlements }: RunDetails): RunRow {
     updatedAt: row.updated_at.toISOString(),
     ...(row.dispatch_error !== null && { dispatchError: row.dispatch_error }),
     ...(row.fused_at !== null && { fuseTrippedAt: row.fused_at.toISOString() }),
+    ...(row.undeliverable_since !== null && {
+      undeliverableSince: row.undeliverable_since.toISOString(),
+    }),
     ...(row.waits_since !== null && {
       waitsForSlot: {
         since: row.waits_since.toISOString(),

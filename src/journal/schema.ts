@@ -32,11 +32,30 @@ interface EventsTable {
   reason: string | null;
   correlation_id: string;
   duplicates: Generated<number>;
-  envelope: JsonColumn<TidegateEvent>;
   envelope_bytes: number;
   causation_id: string | null;
+  schema_version: number;
+  origin: string;
+  hops: number;
   /** When its data was erased; null while it has it. */
   erased_at: Generated<Date | null>;
+}
+
+/** What is in events, until it is erased: a partition for each UTC day. */
+interface EventDataTable {
+  /** The event's own, by which the partition is found. */
+  received_at: Date;
+  event_seq: number;
+  envelope: JsonColumn<TidegateEvent>;
+}
+
+/** What the retention has looked at. */
+interface SweptDaysTable {
+  day: ColumnType<string, string, string>;
+  /** A hash of the rules that were so then. */
+  rules: string;
+  swept_at: Date;
+  is_done: boolean;
 }
 
 interface DeliveriesTable {
@@ -73,6 +92,13 @@ interface RunsTable {
   fused_at: Date | null;
   /** What came before does not count towards the fuse any more. */
   fuse_reset_at: Date | null;
+  /** A delivery that Temporal refused when it was sent alone, and how often; null when none was. */
+  refused_number: number | null;
+  refused_attempts: Generated<number>;
+  /** Since when nothing is sent, because the next delivery is undeliverable and a person is waited for. */
+  undeliverable_since: Date | null;
+  /** The highest number that was passed over: its run never gets it. */
+  passed_over_through: number | null;
   /** When the oldest unsent delivery was received. */
   pending_since: Date | null;
   updated_at: Generated<Date>;
@@ -213,6 +239,19 @@ interface FuseTripsTable extends ClosingColumns {
   tripped_at: Generated<Date>;
 }
 
+/** A delivery that Temporal refuses, set aside for a person. */
+interface UndeliverableTable extends ClosingColumns {
+  seq: Generated<number>;
+  run: RunId;
+  number: number;
+  event_seq: number;
+  reason: string;
+  attempts: number;
+  holds: boolean;
+  passed_over: boolean;
+  set_aside_at: Generated<Date>;
+}
+
 interface OutboxTable {
   seq: Generated<number>;
   idempotency_key: string;
@@ -225,7 +264,6 @@ interface OutboxTable {
 
 /** A pair of limit keys that is to be looked at: a run has opened, a slot is free, time has passed. */
 interface SlotChecksTable {
-  seq: Generated<number>;
   flow: string;
   tenant: string;
   concurrency_key: string;
@@ -269,6 +307,8 @@ interface LanesTable {
 interface DispatchersTable {
   holder: string;
   expires_at: Date;
+  /** Whether a connection of it holds its lock: when it can be had, the dispatcher is gone. */
+  is_present: Generated<boolean>;
 }
 
 /** A delivery as it came, with its body in base64. */
@@ -285,11 +325,15 @@ interface RawDeliveriesTable {
 
 interface RawDeliveryEventsTable {
   event_seq: number;
+  /** The delivery's, by which its partition is found. */
+  received_at: Date;
   delivery: string;
 }
 
 export interface JournalTables {
   events: EventsTable;
+  event_data: EventDataTable;
+  swept_days: SweptDaysTable;
   deliveries: DeliveriesTable;
   runs: RunsTable;
   settlements: SettlementsTable;
@@ -300,6 +344,7 @@ export interface JournalTables {
   outbox: OutboxTable;
   connector_writes: ConnectorWritesTable;
   fuse_trips: FuseTripsTable;
+  undeliverable: UndeliverableTable;
   slot_checks: SlotChecksTable;
   throttle_begins: ThrottleBeginsTable;
   lanes: LanesTable;

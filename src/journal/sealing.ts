@@ -40,6 +40,9 @@ const JSON_COLUMNS = [
 ] as const;
 const TEXT_COLUMNS = ['body', 'reason', 'message'] as const;
 
+/** What may have sealed data in it when it is read: those, and a whole row as JSON. */
+const OPENED_COLUMNS: readonly string[] = [...JSON_COLUMNS, ...TEXT_COLUMNS, 'row'];
+
 export type SealedColumn = (typeof JSON_COLUMNS)[number] | (typeof TEXT_COLUMNS)[number];
 
 interface At {
@@ -76,7 +79,7 @@ export const sealingPool = (pool: PostgresPool, sealing: Sealing): PostgresPool 
     const query = async (statement: string, parameters: readonly unknown[]) => {
       const sent = parameters.map((parameter) => rendered(parameter, sealing));
       const result = await client.query(statement, sent);
-      return { ...result, rows: result.rows.map((row) => opened(row as Row, sealing)) };
+      return { ...result, rows: openedRows(result.rows as readonly Row[], sealing) };
     };
     // Kysely calls it with a statement only: cursors are not configured.
     const untyped: unknown = query;
@@ -109,6 +112,13 @@ function jsonOf(text: string, sealed: string | undefined): string {
 }
 
 type Row = Readonly<Record<string, unknown>>;
+
+/** Rows of one result have the same columns: most have none to open, and an append answers with a row per event. */
+function openedRows(rows: readonly Row[], sealing: Sealing): readonly Row[] {
+  const [first] = rows;
+  const hasSome = first !== undefined && OPENED_COLUMNS.some((column) => column in first);
+  return hasSome ? rows.map((row) => opened(row, sealing)) : rows;
+}
 
 function opened(row: Row, sealing: Sealing): Row {
   let open = row;

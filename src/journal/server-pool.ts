@@ -3,6 +3,7 @@ import pg from 'pg';
 import { TidegateError } from '../model/error.ts';
 import { databaseError } from './database-error.ts';
 import type { JournalLogger } from './logger.ts';
+import { statementNames } from './prepared.ts';
 
 const BIGINT_OID = 20;
 
@@ -30,12 +31,16 @@ export function serverPool(options: ServerPoolOptions): PostgresPool {
       // A server that hangs cannot keep its own limit.
       query_timeout: statementMsMax + 2_000,
       idle_in_transaction_session_timeout: 30_000,
+      // A plan that is kept must not read a whole table because the table was empty when it was made: every
+      // statement has its index. What has none, of a table of some rows, then looks as if compiling it paid.
+      options: '-c enable_seqscan=off -c jit=off',
     }),
     types: {
       getTypeParser: (oid, format) =>
         oid === BIGINT_OID ? Number : pg.types.getTypeParser(oid, format),
     },
   });
+  const nameOf = statementNames();
   // Without listeners a connection that breaks while nobody uses it would end the process.
   pool.on('error', (error) =>
     logger?.warn({ error: error.message }, 'a connection to the journal broke'),
@@ -44,7 +49,7 @@ export function serverPool(options: ServerPoolOptions): PostgresPool {
   return {
     connect: async () => {
       try {
-        return checked(await pool.connect());
+        return checked(await pool.connect(), nameOf);
       } catch (error) {
         throw databaseError(error);
       }
@@ -54,11 +59,16 @@ export function serverPool(options: ServerPoolOptions): PostgresPool {
 }
 
 /** The client with its errors translated; one that lost its server is not used again. */
-function checked(client: pg.PoolClient): PostgresPoolClient {
+function checked(
+  client: pg.PoolClient,
+  nameOf: (statement: string) => string | undefined,
+): PostgresPoolClient {
   let broken = false;
   const query = async (statement: string, parameters: readonly unknown[]) => {
     try {
-      return await client.query(statement, [...parameters]);
+      const name = nameOf(statement);
+      const query = { text: statement, values: [...parameters] };
+      return await client.query(name === undefined ? query : { ...query, name });
     } catch (error) {
       const translated = databaseError(error);
       broken ||= TidegateError.is(translated, 'journal_unavailable');

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Outcome, SettleRunInput } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
+import { PREPARED } from './prepared.ts';
 import type { JournalDatabase } from './schema.ts';
 import { sealedJson, sealedText, tenantOf } from './sealing.ts';
 import { storable } from './text.ts';
@@ -25,6 +26,24 @@ export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnTyp
   )`;
 
 /**
+ * How far a settlement through a number reaches: also what follows it and was passed over, which no
+ * execution will ever settle.
+ */
+const reach = (through: number): ReturnType<typeof sql> => sql`
+  case when runs.passed_over_through > ${through}::bigint then coalesce(
+    (
+      select min(deliveries.number) - 1
+      from deliveries
+      where deliveries.run = runs.run and deliveries.number > ${through}::bigint
+        and not exists (
+          select from undeliverable
+          where undeliverable.run = deliveries.run and undeliverable.number = deliveries.number
+            and undeliverable.passed_over
+        )
+    ), runs.accepted_through)
+  else ${through}::bigint end`;
+
+/**
  * Settles a run's deliveries through a number, from where the last settlement ended: one statement,
  * in which the run's row is locked first. Does nothing when they are settled already. Once all are
  * settled, the run gives its slots back: its row is where they are held, so none can leak.
@@ -32,46 +51,48 @@ export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnTyp
 export async function settle(database: JournalDatabase, settlement: Settlement): Promise<void> {
   const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
   const tenant = tenantOf(run);
-  await sql`
+  await sql`${PREPARED}
     with locked as (
       select run, settled_through, workflow_run_id, status,
-        flow, tenant, throttle_key, concurrency_key, waits_since, begun_at,
-        accepted_through <= ${through}::bigint as is_all
+        flow, tenant, throttle_key, concurrency_key, waits_since, begun_at, accepted_through,
+        ${reach(through)} as through
       from runs
       where run = ${run} and settled_through < ${through}::bigint
       for update
+    ), reached as (
+      select *, accepted_through <= through as is_all from locked
     ), settled as (
       insert into settlements (
         run, from_number, through_number, outcome, reason, "window", result, workflow_run_id
       )
-      select run, settled_through + 1, ${through}::bigint, ${outcome},
+      select run, settled_through + 1, through, ${outcome},
         ${reason === undefined ? null : sealedText(storable(reason), { tenant, column: 'reason' })}::text,
         ${window === undefined ? null : sealedJson(window, { tenant, column: 'window' })}::json,
         ${result === undefined ? null : sealedJson(result, { tenant, column: 'result' })}::json,
         coalesce(${workflowRunId ?? null}::text, workflow_run_id, '')
-      from locked
+      from reached
     ), closed as (
       update parks set closed_at = now()
-      from locked
-      where locked.status = 'parked' and parks.run = locked.run
+      from reached
+      where reached.status = 'parked' and parks.run = reached.run
         and parks.decided_at is null and parks.closed_at is null
     ), begun as (
       insert into throttle_begins (flow, tenant, throttle_key, begun_at)
       -- A run may settle before the dispatcher has noted that it was sent.
       select flow, tenant, throttle_key, coalesce(begun_at, now())
-      from locked
+      from reached
       where is_all and throttle_key <> '' and waits_since is null
     ), freed as (
       insert into slot_checks (flow, tenant, concurrency_key, due_at)
       select flow, tenant, concurrency_key, now()
-      from locked
+      from reached
       where is_all and concurrency_key <> ''
     )
     update runs set
-      settled_through = ${through}::bigint,
-      sent_through = greatest(runs.sent_through, ${through}::bigint),
-      accepted_through = greatest(runs.accepted_through, ${through}::bigint),
-      status = case when runs.accepted_through > ${through}::bigint then 'open' else 'settled' end,
+      settled_through = reached.through,
+      sent_through = greatest(runs.sent_through, reached.through),
+      accepted_through = greatest(runs.accepted_through, reached.through),
+      status = case when runs.accepted_through > reached.through then 'open' else 'settled' end,
       concurrency_key = case when not is_all then runs.concurrency_key end,
       throttle_key = case when not is_all then runs.throttle_key end,
       waits_since = case when not is_all then runs.waits_since end,
@@ -80,13 +101,13 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       -- A lost run can no longer say that its inbox has room again.
       held = case when ${outcome} = 'lost' then false else runs.held end,
       dispatch_error =
-        case when runs.accepted_through > ${through}::bigint then runs.dispatch_error end,
+        case when runs.accepted_through > reached.through then runs.dispatch_error end,
       pending_since = case
-        when runs.sent_through >= ${through}::bigint then runs.pending_since
-        else ${receivedAfter(sql.ref('runs.run'), sql`${through}::bigint`)}
+        when runs.sent_through >= reached.through then runs.pending_since
+        else ${receivedAfter(sql.ref('runs.run'), sql`reached.through`)}
       end,
       updated_at = now(),
       touched_at = now()
-    from locked
-    where runs.run = locked.run`.execute(database);
+    from reached
+    where runs.run = reached.run`.execute(database);
 }

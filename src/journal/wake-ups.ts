@@ -1,11 +1,17 @@
 import pg from 'pg';
 import { messageOf } from '../model/error.ts';
+import { PRESENCE } from './lanes.ts';
 import type { JournalLogger } from './logger.ts';
 
 /** How processes on one journal tell each other that there is something to send. A message may be lost. */
 export interface WakeUps {
   wake(lanes: readonly number[]): Promise<void>;
   onWake(listener: (lanes: readonly number[]) => void): void;
+  /**
+   * Whether the connection that listens holds the lock of a dispatcher, by which others see that it lives;
+   * tries to take it, for the next time, where it does not.
+   */
+  standFor(holder: string): boolean;
   close(): Promise<void>;
 }
 
@@ -17,11 +23,13 @@ export function localWakeUps(): WakeUps {
       for (const listener of listeners) listener(lanes);
     },
     onWake: (listener) => void listeners.push(listener),
+    standFor: () => false,
     close: async () => void listeners.splice(0),
   };
 }
 
 const CHANNEL = 'tidegate_lanes';
+const TRY_LOCK = 'select pg_try_advisory_lock(hashtextextended($1, 0)) as locked';
 /** A connection that broke is made again after this long; meanwhile there are the dispatchers' polls. */
 const RECONNECT_MS = 1_000;
 
@@ -38,6 +46,7 @@ export function serverWakeUps(
   const listeners: ((lanes: readonly number[]) => void)[] = [];
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const locked = new Set<string>();
   let isClosed = false;
   let isAway = false;
 
@@ -68,6 +77,7 @@ export function serverWakeUps(
   function again(ended: pg.Client): void {
     if (isClosed || client !== ended) return;
     client = undefined;
+    locked.clear();
     timer = setTimeout(() => void listen(), RECONNECT_MS);
   }
 
@@ -76,7 +86,20 @@ export function serverWakeUps(
     for (const listener of listeners) listener(lanes);
   }
 
+  /** Without waiting for it: while this waits, nothing is heard. */
+  async function lock(holder: string): Promise<void> {
+    const asked = client;
+    const answer = await asked
+      ?.query<{ locked: boolean }>(TRY_LOCK, [`${PRESENCE}${holder}`])
+      .catch(() => undefined);
+    if (asked === client && answer?.rows[0]?.locked) locked.add(holder);
+  }
+
   return {
+    standFor(holder) {
+      if (!locked.has(holder)) void lock(holder);
+      return locked.has(holder);
+    },
     wake: (lanes) => (lanes.length === 0 ? Promise.resolve() : notify(CHANNEL, lanes.join(','))),
     onWake(listener) {
       listeners.push(listener);

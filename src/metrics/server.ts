@@ -1,26 +1,39 @@
-/** `/metrics` of a worker, which has no other HTTP. */
+/** `/metrics`, `/healthz` and `/readyz` of a worker, which has no other HTTP. */
 import { createServer } from 'node:http';
 import express, { type NextFunction, type Request, type Response } from 'express';
-import type { Registry } from 'prom-client';
-import type { Access } from '../access/authenticate.ts';
 import { listen } from '../http/listen.ts';
 import { sendProblem } from '../http/problem.ts';
+import { healthz, type ReadinessChecks, readyz } from '../ingress/health.ts';
 import { TidegateError } from '../model/error.ts';
-import { metricsRouter } from './router.ts';
+import type { Logger } from '../telemetry.ts';
+import { type MetricsAccess, metricsRouter } from './router.ts';
+import type { MetricsText } from './temporal-metrics.ts';
 
 export interface MetricsServer {
   stop(): Promise<void>;
 }
 
+export interface MetricsServerOptions extends MetricsAccess {
+  readonly host: string;
+  readonly port: number;
+  /** What `/readyz` asks. */
+  readonly checks: ReadinessChecks;
+  /** Whether the process takes its leave: `/readyz` says so. @default never */
+  readonly isStopping?: () => boolean;
+  readonly logger: Logger;
+}
+
 /** @throws TidegateError `port_taken` */
 export async function startMetricsServer(
-  registry: Registry,
-  { host, port, access }: { readonly host: string; readonly port: number; readonly access: Access },
+  registry: MetricsText,
+  options: MetricsServerOptions,
 ): Promise<MetricsServer> {
   const app = express().disable('x-powered-by').disable('etag');
-  app.use('/metrics', metricsRouter(registry, access));
+  app.use('/metrics', metricsRouter(registry, options));
+  app.get('/healthz', healthz);
+  app.get('/readyz', readyz(options.checks, options.logger, options.isStopping));
   app.use(() => {
-    throw new TidegateError('not_found', 'There is only /metrics here.');
+    throw new TidegateError('not_found', 'There is only /metrics, /healthz and /readyz here.');
   });
   // Express tells an error handler by its four parameters.
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) =>
@@ -28,6 +41,7 @@ export async function startMetricsServer(
   );
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000 }, app);
   server.maxConnections = 100;
+  const { host, port } = options;
   await listen(server, { host, port, what: 'the metrics', variable: 'METRICS_PORT' });
   return {
     stop: () =>

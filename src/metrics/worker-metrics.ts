@@ -1,19 +1,25 @@
 import { performance } from 'node:perf_hooks';
 import { ApplicationFailure } from '@temporalio/common';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { OperationActivity } from '../activities/run-operation.ts';
 import type { IngressObserver } from '../ingress/observer.ts';
 import { ERROR_CLASSES } from '../model/error.ts';
 import type { JournalActivities } from '../model/protocol.ts';
-import { parseRunId } from '../model/run.ts';
+import { parseRunId, type RunId } from '../model/run.ts';
 
 export interface WorkerMetrics {
   /** Counts and measures the attempts of operations. */
   readonly operating: (
     activities: Readonly<Record<string, OperationActivity>>,
   ) => Readonly<Record<string, OperationActivity>>;
-  /** Counts what runs note of parks. */
+  /** Counts what runs note of parks and settlements. */
   readonly parking: (activities: JournalActivities) => JournalActivities;
+  /** Told of this build's standing, where the worker has a build id. */
+  readonly standing: (build: {
+    readonly deployment: string;
+    readonly buildId: string;
+    readonly standing: string;
+  }) => void;
   /** Told what became of what flows emit. */
   readonly observer: Pick<IngressObserver, 'decided'>;
 }
@@ -45,10 +51,23 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     labelNames: ['flow', 'error_class'],
     registers,
   });
+  const settlements = new Counter({
+    name: 'tidegate_settlements_total',
+    help: 'Windows of deliveries that runs have settled, by flow and outcome.',
+    labelNames: ['flow', 'outcome'],
+    registers,
+  });
   const emitted = new Counter({
     name: 'tidegate_emitted_events_total',
     help: 'Events that flows emitted, by what became of them; the type is one of the contracts, or other.',
     labelNames: ['type', 'status'],
+    registers,
+  });
+
+  const build = new Gauge({
+    name: 'tidegate_worker_build_info',
+    help: 'Always 1: the build of this worker and its standing: current, ramping, other or none is current.',
+    labelNames: ['deployment', 'build_id', 'standing'],
     registers,
   });
 
@@ -85,15 +104,24 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       ...activities,
       async 'journal.park'(input) {
         await activities['journal.park'](input);
-        const flow = parseRunId(input.run)?.flow ?? 'other';
-        parks.inc({ flow, error_class: input.errorClass ?? 'none' });
+        parks.inc({ flow: flowOf(input.run), error_class: input.errorClass ?? 'none' });
+      },
+      async 'journal.settle'(input) {
+        await activities['journal.settle'](input);
+        settlements.inc({ flow: flowOf(input.run), outcome: input.outcome });
       },
     }),
+    standing({ deployment, buildId, standing }) {
+      build.reset();
+      build.set({ deployment, build_id: buildId, standing }, 1);
+    },
     observer: {
       decided: (type, status) => emitted.inc({ type: type ?? 'other', status }),
     },
   };
 }
+
+const flowOf = (run: RunId): string => parseRunId(run)?.flow ?? 'other';
 
 interface AttemptOutcome {
   readonly outcome: 'succeeded' | 'retried' | 'failed' | 'cancelled';

@@ -54,6 +54,7 @@ export const ERROR_CODES = [
   'not_ready',
   'encryption_key_unknown',
   'payload_corrupt',
+  'event_data_missing',
   'internal_error',
   // Operating.
   'query_invalid',
@@ -62,6 +63,7 @@ export const ERROR_CODES = [
   'event_not_found',
   'run_not_waiting',
   'fuse_tripped',
+  'delivery_refused',
   'decision_invalid',
   'request_invalid',
   'dead_letter_not_found',
@@ -73,6 +75,9 @@ export const ERROR_CODES = [
   'key_invalid',
   'key_not_found',
   'key_inactive',
+  // Deploys: in the log of a worker.
+  'flow_changed',
+  'no_current_build',
   // Inside a flow.
   'operation_failed',
   'operation_unknown',

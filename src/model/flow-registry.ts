@@ -29,6 +29,14 @@ export interface FlowLimits {
 export const ORIGINS = ['human', 'system', 'flow'] as const;
 export type Origin = (typeof ORIGINS)[number];
 
+/** Whether a run stays with the build that began it, or goes on with the current one. */
+export const VERSIONINGS = ['pinned', 'auto-upgrade'] as const;
+export type Versioning = (typeof VERSIONINGS)[number];
+
+/** What becomes of later events of a key when Temporal refuses one: they wait for a person, or go on. */
+export const WHEN_UNDELIVERABLE = ['hold', 'go-on'] as const;
+export type WhenUndeliverable = (typeof WHEN_UNDELIVERABLE)[number];
+
 /** How many events that flows made a run may be given: at most `limit` in any time of `perMs`. */
 export interface Fuse {
   readonly limit: number;
@@ -44,6 +52,10 @@ export interface FlowHead extends FlowLimits {
   readonly key?: (event: TidegateEvent) => string;
   /** @default {@link DEFAULT_FUSE} */
   readonly fuse?: Fuse | false;
+  /** @default 'hold' */
+  readonly whenUndeliverable?: WhenUndeliverable;
+  /** With workers that have a build id. @default 'pinned' */
+  readonly versioning?: Versioning;
   readonly summary?: string;
   readonly owner?: string;
   readonly runbook?: string;

@@ -4,7 +4,10 @@
 export const LIMITS = {
   /** A request body; `body_too_large`. */
   bodyBytesMax: 1_048_576,
-  /** One event's data as JSON; `event_too_large`. Temporal warns at 512 KB and refuses 2 MB. */
+  /**
+   * One event's data as JSON; `event_too_large`. Whole events go to Temporal by reference; a flow may hand data
+   * alone to an operation, and Temporal refuses 2 MB.
+   */
   eventBytesMax: 262_144,
   /** Events in one batch request; `batch_too_large`. */
   batchEventsMax: 1_000,
@@ -114,10 +117,24 @@ export const LIMITS = {
   appendQueueEventsMax: 10_000,
   /** Bytes of events waiting for the journal's next group; `backlog_full`. */
   appendQueueBytesMax: 67_108_864,
-  /** Events handed to a run in one call. */
-  deliveriesPerCallMax: 500,
-  /** Bytes of events handed to a run in one call; one larger event still goes alone. */
-  deliveryBytesPerCallMax: 393_216,
+  /** Events handed to a run in one call, and ahead of what it is known to have taken in. */
+  deliveriesPerCallMax: 2_000,
+  /**
+   * Bytes of them in UTF-8, likewise; one larger event still goes alone. With a full inbox and a window they
+   * must fit into the 2 MB of a continue-as-new.
+   */
+  deliveryBytesPerCallMax: 524_288,
+  /** Bytes of an event's data as JSON that go to Temporal with the event; more stays in the journal, and a reference goes. */
+  inlineDataBytesMax: 32_768,
+  /** Bytes of such data that a process keeps in memory; the oldest makes room and is read again. */
+  dataCacheBytesMax: 67_108_864,
+  /** How often a delivery is sent alone and refused before it is set aside; `delivery_refused`. */
+  refusedAttemptsMax: 5,
+  /**
+   * The quiet time after a leading edge that a run waits out in the execution that fired; a longer one, in a
+   * new execution. So long after its last settlement a run may need the data of events that are settled.
+   */
+  quietTimeMsMax: 86_400_000,
   /** Temporal calls in flight from one dispatcher. */
   dispatchConcurrencyMax: 64,
   /** The `limit` of a flow's `throttle` or `concurrency`; `flow_invalid`. */
@@ -183,10 +200,6 @@ export const LIMITS = {
   inboxEventsMax: 200,
   /** Bytes of them, likewise: an inbox must fit into the 2 MB of a continue-as-new. */
   inboxBytesMax: 131_072,
-  /** Events sent to a run before the dispatcher asks whether its inbox is full. */
-  uncheckedEventsMax: 200,
-  /** Bytes of them, likewise. */
-  uncheckedBytesMax: 131_072,
   /** What an operation may return to a flow, as JSON; `operation_failed`. */
   resultBytesMax: 262_144,
   /** What `call.fetch` reads of an answer; `operation_failed`. */
@@ -199,7 +212,7 @@ export const LIMITS = {
   retryAfterMsMax: 86_400_000,
   /** Attempts that a connector's retry options may ask for; `connector_invalid`. */
   retryAttemptsMax: 100,
-  /** The file that a `TIDEGATE_<CONNECTOR>_<FIELD>_FILE` names; `config_invalid`. */
+  /** The file that a variable `…_FILE` names; `config_invalid`. */
   configFileBytesMax: 65_536,
   /** Events or rejections that one transaction of the retention erases. */
   erasedPerTransactionMax: 500,

@@ -85,6 +85,8 @@ export const OUTCOMES = [
   'cancelled',
   /** The run ended outside the flow's control: terminated, timed out, over a limit. A dead letter. */
   'lost',
+  /** Never handed to the run: Temporal refused it, and the run went on without. A dead letter. */
+  'undeliverable',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

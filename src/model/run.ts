@@ -65,6 +65,22 @@ function keyProblem(key: unknown): string | undefined {
   return textProblem(key);
 }
 
-const encoder = new TextEncoder();
-/** The length of a string in UTF-8. */
-export const utf8Bytes = (text: string): number => encoder.encode(text).length;
+/**
+ * The length of a string in UTF-8; half a surrogate pair has the three bytes of U+FFFD. Counted, because every event
+ * asks for several short ones, and to encode one takes ten times as long.
+ */
+export function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const point = text.codePointAt(index) ?? 0;
+    if (point < 0x80) bytes += 1;
+    else if (point < 0x800) bytes += 2;
+    else if (point < 0x10000) bytes += 3;
+    else {
+      bytes += 4;
+      // It was two units.
+      index += 1;
+    }
+  }
+  return bytes;
+}

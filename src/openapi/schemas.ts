@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ERROR_CLASSES, ERROR_CODES } from '../model/error.ts';
 import { EVENT_STATUSES } from '../model/event.ts';
+import { WHEN_UNDELIVERABLE } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import { DECISION_ACTIONS, OUTCOMES } from '../model/protocol.ts';
 import { PathProblem } from './problems.ts';
@@ -255,6 +256,7 @@ export const Run = z
     openedAt: Time.optional(),
     updatedAt: Time,
     dispatchError: z.string().optional(),
+    undeliverableSince: Time.optional(),
     waitsForSlot: z
       .object({ since: Time, throttle: z.string().optional(), concurrency: z.string().optional() })
       .optional(),
@@ -355,6 +357,20 @@ export const DeadLetter = z
       chain: z.string(),
       held: z.int(),
     }),
+    z.object({
+      deadLetter: z.string(),
+      kind: z.literal('undeliverable'),
+      code: z.literal('delivery_refused'),
+      ...Target,
+      tenant: z.string(),
+      number: z.int(),
+      event: StoredEvent.pick({ id: true, source: true, type: true, correlationid: true }),
+      setAsideAt: Time,
+      attempts: z.int(),
+      reason: z.string(),
+      rule: z.enum(WHEN_UNDELIVERABLE),
+      held: z.int(),
+    }),
   ])
   .meta({ id: 'DeadLetter' });
 
@@ -406,6 +422,8 @@ export const FlowRow = z
     runbook: z.string().optional(),
     summary: z.string().optional(),
     slo: z.object({ within: z.union([z.string(), z.number()]), target: z.number() }).optional(),
+    versioning: z.enum(['pinned', 'auto-upgrade']).optional(),
+    whenUndeliverable: z.enum(WHEN_UNDELIVERABLE).optional(),
     filtered: z.boolean(),
     keyed: z.boolean(),
     fuse: z.union([z.literal(false), z.object({ limit: z.int(), per: z.string() })]).optional(),

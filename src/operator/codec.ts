@@ -13,11 +13,14 @@ import type { Logger } from '../telemetry.ts';
 
 export interface CodecOptions {
   /**
-   * Decrypts payloads that are ours and gives back others as they are.
+   * Decrypts payloads that are ours and gives back others as they are; data that went by reference is put back.
    * @param tenant whose they must be. @default that of each
    * @throws TidegateError `encryption_key_unknown` · `payload_corrupt`
    */
-  readonly decode: (payloads: readonly Payload[], tenant: string | undefined) => readonly Payload[];
+  readonly decode: (
+    payloads: readonly Payload[],
+    tenant: string | undefined,
+  ) => readonly Payload[] | Promise<readonly Payload[]>;
   readonly access: Access;
   /** Where the Web UI is, as its pages' `Origin`: browsers let the scripts of no other read an answer. */
   readonly origins: readonly string[];
@@ -35,10 +38,10 @@ export function codecRouter({ decode, access, origins, logger }: CodecOptions): 
       // What it answers is what the operator API masks.
       requires('operate:write'),
       express.json({ limit: LIMITS.codecBodyBytesMax }),
-      (request, response) => {
+      async (request, response) => {
         const payloads = readPayloads(request.body);
         const caller = callerOf(request);
-        const decoded = decode(payloads, caller.tenant ?? undefined);
+        const decoded = await decode(payloads, caller.tenant ?? undefined);
         logger.info({ caller: caller.id, payloads: decoded.length }, 'decoded payloads');
         response.set('Cache-Control', 'no-store').json({ payloads: decoded.map(toJson) });
       },

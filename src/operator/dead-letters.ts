@@ -8,6 +8,7 @@ export const DEAD_LETTER_KINDS: readonly DeadLetter['kind'][] = [
   'lost',
   'held',
   'fused',
+  'undeliverable',
 ];
 
 /** `GET /dead-letters`: everything that needs a person, newest first. */

@@ -174,8 +174,9 @@ function maskDeadLetter(letter: DeadLetter, masking: Masking, ofRun: MaskerOfRun
       return maskSettlement(letter, ofRun(letter.run));
     // Masked before it was kept: the event is at hand there.
     case 'held':
-    // Has nothing of an event but ids.
+    // Have nothing of an event but ids.
     case 'fused':
+    case 'undeliverable':
       return letter;
     default:
       return letter satisfies never;

@@ -55,6 +55,8 @@ export const retryDeadLetter =
         return retryParked(context, letter, act);
       case 'fused':
         return resetFuse(context, letter, act);
+      case 'undeliverable':
+        return retryUndeliverable(context, { name, letter, event: existing(event) }, act);
       default:
         return letter satisfies never;
     }
@@ -71,6 +73,8 @@ export const discardDeadLetter =
     if (!(await context.journal.redelivery.discard(name, act))) {
       throw alreadyClosed(letter.deadLetter);
     }
+    // What was held behind it goes on.
+    if (letter.kind === 'undeliverable') await context.journal.wake([runLane(letter.run)]);
     return { deadLetter: letter.deadLetter, closed: true, outcome: 'discarded' };
   };
 
@@ -110,6 +114,20 @@ async function retryLost(
   if (delivered === undefined) throw alreadyClosed(deadLetter);
   await wake(journal, delivered);
   return { deadLetter, closed: true, outcome: 'delivered', deliveries: delivered.slice(0, 1) };
+}
+
+async function retryUndeliverable(
+  { journal, again }: DeadLetterContext,
+  { name, letter, event }: Found<'undeliverable'> & { readonly event: TidegateEvent },
+  act: Act,
+): Promise<RetryResult> {
+  const { deadLetter, flow, rule } = letter;
+  // Held in its place, it opens its run as it was journalled to.
+  const limitKeys = rule === 'hold' ? undefined : again.limitKeys(flow, event);
+  const delivered = await journal.redelivery.retryUndeliverable(name.number, limitKeys, act);
+  if (delivered === undefined) throw alreadyClosed(deadLetter);
+  await wake(journal, delivered);
+  return { deadLetter, closed: true, outcome: 'delivered', deliveries: delivered };
 }
 
 /** The audit has it before it is done: what is done commits with other events, in the ingress. */
@@ -161,7 +179,7 @@ const wake = (
   delivered: readonly NumberedDelivery[],
 ): Promise<void> => journal.wake([...new Set(delivered.map(({ run }) => runLane(run)))]);
 
-const NAME = /^(rejected|parked|lost|held|fused)-(\d{1,15})$/;
+const NAME = /^(rejected|parked|lost|held|fused|undeliverable)-(\d{1,15})$/;
 
 /** @throws TidegateError `dead_letter_not_found`, also for one of another tenant. */
 async function findOpen(

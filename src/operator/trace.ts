@@ -206,6 +206,7 @@ function settled(run: RunId, settlement: SettlementRow): TraceStep {
     aborted: 'was aborted with',
     cancelled: 'was cancelled with',
     lost: 'ended outside its control and lost',
+    undeliverable: 'went on without',
   }[outcome];
   const closed =
     window === undefined ? '' : ` in a window of ${window.count}, closed by ${window.closedBy}`;

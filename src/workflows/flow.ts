@@ -10,12 +10,17 @@ import {
   ORIGINS,
   type Origin,
   type Throttle,
+  VERSIONINGS,
+  type Versioning,
+  WHEN_UNDELIVERABLE,
+  type WhenUndeliverable,
 } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunInput } from '../model/protocol.ts';
 import type { FlowBody } from './body.ts';
 import type { Inbox } from './inbox.ts';
 import { runFlow } from './run.ts';
+import { isVersioned } from './worker-versioning.ts';
 
 type OneOf<On> = On extends readonly (infer Type)[] ? Type : On;
 
@@ -81,6 +86,18 @@ export interface FlowDefinition<Event extends TidegateEvent, On> {
    */
   readonly concurrency?: { readonly limit: number; readonly by?: (event: Event) => string };
   /**
+   * What becomes of later events of a key when Temporal refuses one of them, however often it is sent: `hold`,
+   * they wait until a person has decided about it, so that their order is kept; `go-on`, they are sent
+   * without it. Either way it is a dead letter, `undeliverable`. @default 'hold'
+   */
+  readonly whenUndeliverable?: WhenUndeliverable;
+  /**
+   * Which build of the workers a run goes on with after a deploy, where workers have a build id. `pinned`:
+   * the one that began it, which has to run until then. `auto-upgrade`: the current one, with {@link patched}
+   * where the body has changed; for runs that wait long. @default 'pinned'
+   */
+  readonly versioning?: Versioning;
+  /**
    * What to do. `first` opened the run and is the head of `inbox`. Runs in Temporal's workflow
    * sandbox, so it must be deterministic: no I/O but through connectors.
    */
@@ -111,7 +128,18 @@ export function flowsFor<Catalogue>() {
 }
 
 function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly string[]>): Flow {
-  const { run, on, slo, origin, fuse, throttle, concurrency, ...head } = definition;
+  const {
+    run,
+    on,
+    slo,
+    origin,
+    fuse,
+    throttle,
+    concurrency,
+    versioning,
+    whenUndeliverable,
+    ...head
+  } = definition;
   const types = typeof on === 'string' ? [on] : on;
   if (
     !Array.isArray(types) ||
@@ -138,15 +166,41 @@ function defineFlow(definition: FlowDefinition<TidegateEvent, string | readonly 
   const guards = {
     ...(origin !== undefined && { origin: originsOf(types, origin) }),
     ...(fuse !== undefined && { fuse: fuseOf(types, fuse) }),
+    ...(versioning !== undefined && { versioning: versioningOf(types, versioning) }),
+    ...(whenUndeliverable !== undefined && {
+      whenUndeliverable: whenUndeliverableOf(types, whenUndeliverable),
+    }),
   };
   const limits = flowLimits(types, { throttle, concurrency });
   const workflow = (input: RunInput): Promise<unknown> => runFlow(run as FlowBody, input);
   return Object.assign(workflow, {
+    ...(isVersioned &&
+      versioning !== undefined && {
+        workflowDefinitionOptions: { versioningBehavior: BEHAVIORS[versioning] },
+      }),
     head: { ...head, on: types, ...(slo === undefined ? {} : { slo }), ...guards, ...limits },
   });
 }
 
+const BEHAVIORS = { pinned: 'PINNED', 'auto-upgrade': 'AUTO_UPGRADE' } as const;
+
 type Guards = FlowDefinition<TidegateEvent, string>;
+
+function versioningOf(types: readonly string[], versioning: Versioning): Versioning {
+  if (VERSIONINGS.includes(versioning)) return versioning;
+  throw new TidegateError(
+    'flow_invalid',
+    `versioning of the flow on ${types.join(', ')} must be one of ${VERSIONINGS.join(', ')}, got ${JSON.stringify(versioning)}`,
+  );
+}
+
+function whenUndeliverableOf(types: readonly string[], rule: WhenUndeliverable): WhenUndeliverable {
+  if (WHEN_UNDELIVERABLE.includes(rule)) return rule;
+  throw new TidegateError(
+    'flow_invalid',
+    `whenUndeliverable of the flow on ${types.join(', ')} must be one of ${WHEN_UNDELIVERABLE.join(', ')}, got ${JSON.stringify(rule)}`,
+  );
+}
 
 function originsOf(
   types: readonly string[],

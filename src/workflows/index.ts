@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { deprecatePatch } from '@temporalio/workflow';
 export type { EventTypesOf } from '../model/contract.ts';
 export type { Duration } from '../model/duration.ts';
 export type { TidegateEvent } from '../model/event.ts';
@@ -16,6 +17,7 @@ export { type FailureSummary, isFailure } from './failure.ts';
 export { type EventOf, type FlowDefinition, flowsFor } from './flow.ts';
 export type { Inbox } from './inbox.ts';
 export type { DebounceEdge } from './leading-edge.ts';
+export { patched } from './patched.ts';
 export {
   type AggregateCount,
   type AggregateEvery,

@@ -117,6 +117,28 @@ describe('configuration', () => {
     }
   });
 
+  it('reads which build a worker is, and how much it does at a time', () => {
+    const build = { TEMPORAL_WORKER_BUILD_ID: '2026-11-21-3f2c' };
+    const { workerVersion } = readConfig(build);
+    assert.deepEqual(workerVersion, { deploymentName: 'tidegate', buildId: '2026-11-21-3f2c' });
+    const named = readConfig({ ...build, TEMPORAL_DEPLOYMENT_NAME: 'prod/orders' });
+    assert.equal(named.workerVersion?.deploymentName, 'prod/orders');
+    assert.equal(readConfig({}).workerVersion, undefined);
+    assert.deepEqual(problemsOf({ TEMPORAL_DEPLOYMENT_NAME: 'orders' }).variables, [
+      'TEMPORAL_WORKER_BUILD_ID',
+    ]);
+    assert.deepEqual(problemsOf({ TEMPORAL_WORKER_BUILD_ID: 'a b' }).variables, [
+      'TEMPORAL_WORKER_BUILD_ID',
+    ]);
+    const sized = readConfig({
+      TIDEGATE_WORKER_OPERATIONS: '20',
+      TIDEGATE_WORKER_CACHED_RUNS: '500',
+    });
+    assert.deepEqual([sized.operationsMax, sized.cachedRunsMax], [20, 500]);
+    const wrong = { TIDEGATE_WORKER_OPERATIONS: '0', TIDEGATE_WORKER_CACHED_RUNS: '5' };
+    assert.deepEqual(problemsOf(wrong).variables.toSorted(), Object.keys(wrong).toSorted());
+  });
+
   it('reads limits as rates, and says of each what is wrong with it', () => {
     const { limits, shedBacklog } = readConfig({
       TIDEGATE_LIMIT_PER_SOURCE: '100/1s',

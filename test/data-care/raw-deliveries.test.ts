@@ -285,9 +285,12 @@ const suite = (kind: 'PGlite' | 'PostgreSQL') =>
       assert.equal((await storedRequest()).url, `${PUBLIC_URL}/hooks/hub?portal=7`);
       assert.equal((await verify(id)).verified, true);
       // As if the same bytes had come an hour later.
-      await sql`update raw_deliveries set received_at = received_at + interval '1 hour'`.execute(
-        database,
-      );
+      for (const name of ['raw_deliveries', 'raw_delivery_events']) {
+        await sql`
+          update ${sql.table(name)} set received_at = received_at + interval '1 hour'`.execute(
+          database,
+        );
+      }
       assert.deepEqual(withoutTime(await verify(id)), {
         verified: false,
         cause: 'timestamp_expired',
@@ -412,9 +415,12 @@ const suite = (kind: 'PGlite' | 'PostgreSQL') =>
     it('deletes what is over, and nothing that is not', async () => {
       const [old, young] = [randomUUID(), randomUUID()];
       await deliverItems({ id: old });
-      await sql`update raw_deliveries set received_at = now() - interval '31 days'`.execute(
-        database,
-      );
+      for (const name of ['raw_deliveries', 'raw_delivery_events']) {
+        await sql`
+          update ${sql.table(name)} set received_at = received_at - interval '31 days'`.execute(
+          database,
+        );
+      }
       await deliverItems({ id: young });
       assert.equal(await journal.rawDeliveries.deleteBefore(new Date(Date.now() - 30 * DAY_MS)), 1);
       assert.equal((await verify(old)).code, 'raw_not_kept');

@@ -61,8 +61,9 @@ const suite = (kind: (typeof KINDS)[number]) =>
 
     const tables = async (): Promise<readonly string[]> => {
       const { rows } = await sql<{ name: string }>`
-      select table_name as name from information_schema.tables
-      where table_schema = 'public' and table_name not like 'kysely%'`.execute(database);
+      select relname as name from pg_class
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+        and relname not like 'kysely%'`.execute(database);
       return rows.map(({ name }) => name);
     };
     /** Where the database still has a text. */
@@ -94,6 +95,9 @@ const suite = (kind: (typeof KINDS)[number]) =>
         data: { canary },
       });
       await append([{ event, status: 'accepted', deliveries: [{ flow: 'flow', key: id, run }] }]);
+      await sql`
+        update event_data set received_at = ${daysAgo(age)}
+        from events where events.seq = event_seq and events.id = ${id}`.execute(database);
       await sql`update events set received_at = ${daysAgo(age)} where id = ${id}`.execute(database);
       return { id, run, event };
     };

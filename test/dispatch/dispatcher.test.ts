@@ -190,6 +190,27 @@ describe('the dispatcher', () => {
     );
   });
 
+  it('does not send again and again what may have arrived, until the run has taken it in', async function () {
+    this.timeout(30_000);
+    await append('unanswered', LIMITS.deliveriesPerCallMax);
+    let calls = 0;
+    let asked = 0;
+    dispatcher = createDispatcher({
+      ...{ journal, logger: silent, holder: 'test' },
+      deliver: async () => {
+        calls += 1;
+        throw new Error('the answer was lost');
+      },
+      hasTakenIn: async () => {
+        asked += 1;
+        return false;
+      },
+    });
+    dispatcher.start();
+    await until('two questions', () => Promise.resolve(asked >= 2), 20_000);
+    assert.equal(calls, 1);
+  });
+
   it('is not ahead of what Temporal has acknowledged, in the journal', async () => {
     const temporal = recordingDeliver(() => 'before');
     const { offer } = start(temporal.deliver);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { fairQueues } from '../../src/dispatch/fair-queues.ts';
+import { fairQueues, takeTurns } from '../../src/dispatch/fair-queues.ts';
 import { createRunQueue, type RunQueue } from '../../src/dispatch/run-queue.ts';
 import { makeRunId } from '../../src/model/run.ts';
 
@@ -86,5 +86,93 @@ describe('fair queues', () => {
         }
       }),
     );
+  });
+
+  /** A tenant's runs come at any time; calls end in any order, and some of them never do. */
+  it('let a single event wait for at most one call of each other tenant, whatever their backlogs', () => {
+    const acts = fc.array(
+      fc.oneof(
+        fc.record({ act: fc.constant('arrive' as const), tenant: fc.nat(4), runs: fc.nat(12) }),
+        fc.record({ act: fc.constant('end' as const), which: fc.nat(9), hasMore: fc.boolean() }),
+        fc.record({ act: fc.constant('delay' as const), which: fc.nat(30), forTurns: fc.nat(6) }),
+      ),
+      { minLength: 20, maxLength: 200 },
+    );
+    fc.assert(
+      fc.property(acts, fc.integer({ min: 1, max: 6 }), (schedule, places) => {
+        const queues = fairQueues();
+        const inFlight: RunQueue[] = [];
+        let key = 0;
+        let now = 0;
+        /** Of each tenant that has waited since: how many turns each other one has had. */
+        const waiting = new Map<string, Map<string, number>>();
+        const tenantOf = ({ run }: RunQueue): string => run.split(':')[1] ?? '';
+        const isDue = (queue: RunQueue): boolean => !queue.isSending && queue.notBefore <= now;
+        const noteWaiting = (): void => {
+          const due = new Set([...queues.all()].filter(isDue).map(tenantOf));
+          for (const tenant of due) if (!waiting.has(tenant)) waiting.set(tenant, new Map());
+          for (const tenant of waiting.keys()) if (!due.has(tenant)) waiting.delete(tenant);
+        };
+        const pump = (): void => {
+          now += 1;
+          noteWaiting();
+          const { taken } = takeTurns(queues, { now, most: places - inFlight.length });
+          for (const queue of taken) {
+            const tenant = tenantOf(queue);
+            waiting.delete(tenant);
+            for (const [other, turns] of waiting) {
+              const count = (turns.get(tenant) ?? 0) + 1;
+              turns.set(tenant, count);
+              assert.ok(count <= 1, `${tenant} had ${count} turns while ${other} waited`);
+            }
+            queue.isSending = true;
+            inFlight.push(queue);
+            // What else the tenant has waits from now on.
+            if ([...queues.all()].some((each) => isDue(each) && tenantOf(each) === tenant)) {
+              waiting.set(tenant, new Map());
+            }
+          }
+          assert.ok(inFlight.length <= places);
+        };
+        for (const step of schedule) {
+          if (step.act === 'arrive') {
+            for (let run = 0; run < step.runs; run += 1) {
+              key += 1;
+              queues.add(queueOf(`tenant-${step.tenant}`, key));
+            }
+          } else if (step.act === 'delay') {
+            const all = [...queues.all()].filter(isDue);
+            const queue = all[step.which % Math.max(1, all.length)];
+            if (queue !== undefined) queue.notBefore = now + step.forTurns;
+          } else {
+            const [ended] = inFlight.splice(step.which % Math.max(1, inFlight.length), 1);
+            if (ended !== undefined) {
+              ended.isSending = false;
+              queues.delete(ended.run);
+              if (step.hasMore) queues.add(ended);
+            }
+          }
+          pump();
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('give every run that is due a turn while a call that never ends has another place', () => {
+    const queues = fairQueues();
+    const slow = queueOf('a', 0);
+    queues.add(slow);
+    takeTurns(queues, { now: 0, most: 1 });
+    slow.isSending = true;
+    for (const key of [1, 2, 3]) queues.add(queueOf('a', key));
+    const turns: string[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const { taken } = takeTurns(queues, { now: 0, most: 1 });
+      for (const queue of taken) queues.delete(queue.run);
+      turns.push(...namesOf(taken));
+    }
+    assert.deepEqual(turns, ['a:k1', 'a:k2', 'a:k3']);
+    assert.deepEqual(takeTurns(queues, { now: 0, most: 1 }).taken, []);
   });
 });

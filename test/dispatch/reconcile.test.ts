@@ -97,6 +97,18 @@ describe('looking for lost runs, on a real Temporal server', () => {
     await assertLostOnce(run, 3);
   });
 
+  it('does not call lost what has settled while it was looked at', async () => {
+    const run = await send('patient', 'settled meanwhile');
+    await collected(run, 1);
+    const doubtful = await engine.row(run);
+    assert.ok(doubtful !== undefined);
+    await flush(run);
+    await handle(run).result();
+    const journal: Journal = { ...engine.journal, doubtfulRuns: async () => [doubtful] };
+    assert.equal(await look({ journal }), 0);
+    assert.deepEqual(await lostLetters(run), []);
+  });
+
   it('makes a dead letter of a run whose workflow failed outside of our control', async () => {
     const run = await send('failing', 'failed', 1);
     await assert.rejects(handle(run).result());

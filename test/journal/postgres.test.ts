@@ -5,6 +5,7 @@ import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { execute, startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { until } from '../support/wait.ts';
 import { ALL_LANES, freshRun, numbersOf, oneTo } from './entries.ts';
 
 describe('several journals on one PostgreSQL server', function () {
@@ -20,8 +21,8 @@ describe('several journals on one PostgreSQL server', function () {
     await Promise.all(journals.map((journal) => journal.close()));
     await server.remove();
   });
-  const open = async () => {
-    const journal = await openJournal({ databaseUrl });
+  const open = async (url = databaseUrl) => {
+    const journal = await openJournal({ databaseUrl: url });
     journals.push(journal);
     return journal;
   };
@@ -102,6 +103,36 @@ describe('several journals on one PostgreSQL server', function () {
       assert.deepEqual([row?.acceptedThrough, row?.sentThrough], [120, 1]);
     }
     await one.releaseLanes('one');
+  });
+
+  it('take over the lanes of one whose connection ends, however long its lease is', async () => {
+    const url = await server.createDatabase();
+    const [gone, heir] = [await openJournal({ databaseUrl: url }), await open(url)];
+    gone.onWake(() => {});
+    const isPresent = async (): Promise<boolean> => {
+      const rows = await execute(url, 'select is_present from dispatchers');
+      return rows.some((row) => row.is_present === true);
+    };
+    await until('the lock of the one', async () => {
+      await gone.leaseLanes('gone', 3_600_000);
+      return isPresent();
+    });
+    await heir.leaseLanes('heir', 3_600_000);
+    assert.deepEqual((await heir.leaseLanes('heir', 3_600_000)).lanes, []);
+    // As when its process is killed: nothing is given back.
+    await gone.close();
+    await until('its lanes', async () => {
+      const { lanes } = await heir.leaseLanes('heir', 3_600_000);
+      return lanes.length === ALL_LANES.length;
+    });
+  });
+
+  it('leave the lanes of one that has never been present until its lease is over', async () => {
+    const url = await server.createDatabase();
+    const [silent, other] = [await open(url), await open(url)];
+    await silent.leaseLanes('silent', 3_600_000);
+    assert.deepEqual((await other.leaseLanes('other', 3_600_000)).lanes, []);
+    assert.deepEqual((await silent.leaseLanes('silent', 3_600_000)).lanes, ALL_LANES);
   });
 });
 

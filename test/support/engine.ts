@@ -1,8 +1,13 @@
 import { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
-import { type Deliver, temporalDeliver } from '../../src/dispatch/deliver.ts';
-import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
+import { dataByReference, withDataByReference } from '../../src/dataref/index.ts';
+import { type Deliver, temporalDeliver, temporalHasTakenIn } from '../../src/dispatch/deliver.ts';
+import {
+  createDispatcher,
+  type Dispatcher,
+  type DispatcherOptions,
+} from '../../src/dispatch/dispatcher.ts';
 import { type EmitContext, emitActivities } from '../../src/ingress/emit.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
@@ -70,19 +75,28 @@ export async function startEngine(options: {
   /** Makes the activity by which they emit, to make it fail. */
   readonly emitting?: typeof emitActivities;
   readonly serverArgs?: readonly string[];
+  /** What becomes of later deliveries of a run when one is refused. @default they are held */
+  readonly whenUndeliverable?: DispatcherOptions['whenUndeliverable'];
   /** Wraps the calls of the dispatcher, to make them fail. */
   readonly faulty?: (deliver: Deliver) => Deliver;
+  /** Wraps the journal that large event data is read from, to make it fail. */
+  readonly reading?: (journal: Journal) => Pick<Journal, 'dataOfEvents'>;
 }): Promise<TestEngine> {
   const env = await startTemporal(options.serverArgs);
   const journal = await openJournal({});
   const bundle = await bundleFlows(options.flowsPath, silent);
-  const client = new Client({ connection: env.connection });
+  const { reading = (from: Journal) => from } = options;
+  /** As of a process that has just begun. */
+  const dataConverter = () => withDataByReference(undefined, dataByReference(reading(journal)));
+  const client = new Client({ connection: env.connection, dataConverter: dataConverter() });
   const faulty = options.faulty ?? ((deliver: Deliver) => deliver);
   const dispatcher: Dispatcher = createDispatcher({
     journal,
     logger: silent,
     holder: 'test',
     deliver: faulty(temporalDeliver(client, { summaryOf: () => undefined })),
+    hasTakenIn: temporalHasTakenIn(async () => client),
+    ...(options.whenUndeliverable && { whenUndeliverable: options.whenUndeliverable }),
   });
   dispatcher.start();
 
@@ -126,6 +140,7 @@ export async function startEngine(options: {
         connection: env.nativeConnection,
         taskQueue: 'tidegate',
         workflowBundle: bundle,
+        dataConverter: dataConverter(),
         activities: { ...journal.activities, ...emits, ...operates },
         shutdownGraceTime: '1 second',
         shutdownForceTime: '3 seconds',

@@ -7,8 +7,9 @@ export function answerSetup(
   { method, originalUrl, headers }: Request,
   body: Uint8Array,
 ): HandshakeAnswer | undefined {
+  if (source.setup === undefined) return undefined;
   const query = new URLSearchParams(originalUrl.split('?').slice(1).join('?'));
-  return source.setup?.({ method, query, headers, body });
+  return source.setup({ method, query, headers, body });
 }
 
 /** Sends what a provider wants to hear, so that no browser takes it for a page. */

@@ -6,6 +6,10 @@ import { heldDeliveries } from './0004-held-deliveries.ts';
 import { dataCare } from './0005-data-care.ts';
 import { dispatchers } from './0006-dispatchers.ts';
 import { rawDeliveries } from './0007-raw-deliveries.ts';
+import { partitions } from './0008-partitions.ts';
+import { indexes } from './0009-indexes.ts';
+import { undeliverable } from './0010-undeliverable.ts';
+import { dispatcherPresence } from './0011-dispatcher-presence.ts';
 
 /** Every migration by its name, in the order of their names. A released one is never changed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -16,4 +20,8 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-data-care': dataCare,
   '0006-dispatchers': dispatchers,
   '0007-raw-deliveries': rawDeliveries,
+  '0008-partitions': partitions,
+  '0009-indexes': indexes,
+  '0010-undeliverable': undeliverable,
+  '0011-dispatcher-presence': dispatcherPresence,
 };

@@ -1,5 +1,6 @@
-import { messageOf } from '../model/error.ts';
-import type { Logger } from '../telemetry.ts';
+import { performance } from 'node:perf_hooks';
+import { messageOf } from './model/error.ts';
+import type { Logger } from './telemetry.ts';
 
 export interface Repetition {
   /** No further round; resolves when the one in hand has ended. */
@@ -12,15 +13,23 @@ export interface Repetition {
  */
 export function repeat(
   task: () => Promise<void>,
-  options: { readonly everyMs: number; readonly failure: string; readonly logger: Logger },
+  options: {
+    /** The pause after each round, or what makes it of how long the round took, in milliseconds. */
+    readonly everyMs: number | ((tookMs: number) => number);
+    readonly failure: string;
+    readonly logger: Logger;
+    /** Whether the process may end while it is between two rounds. @default it may not */
+    readonly letsProcessEnd?: true;
+  },
 ): Repetition {
-  const { everyMs, failure, logger } = options;
+  const { everyMs, failure, logger, letsProcessEnd } = options;
   let isFailing = false;
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
   let round = Promise.resolve();
 
   const next = async (): Promise<void> => {
+    const startedAt = performance.now();
     try {
       await task();
       if (isFailing) logger.info(`${failure}: works again`);
@@ -30,9 +39,11 @@ export function repeat(
       isFailing = true;
     }
     if (isStopped) return;
+    const pauseMs = typeof everyMs === 'number' ? everyMs : everyMs(performance.now() - startedAt);
     timer = setTimeout(() => {
       round = next();
-    }, everyMs);
+    }, pauseMs);
+    if (letsProcessEnd) timer.unref();
   };
   round = next();
   return {
