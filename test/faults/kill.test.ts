@@ -66,15 +66,7 @@ describe('worker, ingress and Temporal, killed at random moments', () => {
       );
     });
 
-    const effects = [...receiver.effects().values()];
-    const ordersOf = (path: string): readonly string[] =>
-      effects
-        .filter((effect) => effect.path === path)
-        .flatMap(({ body }) => {
-          const { order, orders: several } = body as { order?: string; orders?: string[] };
-          return order === undefined ? (several ?? []) : [order];
-        })
-        .sort();
+    const ordersOf = (path: string): readonly string[] => [...receiver.ordersOf(path)].sort();
     const expected = [...orders].sort();
     assert.deepEqual(receiver.conflicts(), [], 'an idempotency key was used for two effects');
     assert.deepEqual(ordersOf('/reserved'), expected);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** A process that can be killed and started again at any moment. */
+/** A process that can be killed, stopped and started again at any moment. */
 export interface Restartable {
   readonly name: string;
   start(): void;
@@ -8,6 +8,11 @@ export interface Restartable {
   kill(): Promise<void>;
   /** Asks it to end, as a deployment does, and waits for it. @returns its exit code, null when it was killed */
   terminate(): Promise<number | null>;
+  /** Gives it no time, until `resume`: as a machine that swaps, or that is moved to another host. */
+  pause(): void;
+  resume(): void;
+  /** Whether it runs, or was told to end. */
+  isAsWished(): boolean;
   /** The last lines of what it printed since it was started, for a failing test's message. */
   output(): string;
 }
@@ -18,17 +23,26 @@ export function restartable(
   name: string,
   command: readonly [string, ...string[]],
   env: Readonly<Record<string, string>>,
+  onLine: (line: string) => void = () => {},
 ): Restartable {
   let child: ChildProcess | undefined;
   let output = '';
-  const keep = (chunk: Buffer): void => {
-    output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS_MAX);
+  let line = '';
+  const keep = (chunk: string): void => {
+    output = (output + chunk).slice(-OUTPUT_CHARACTERS_MAX);
+    const lines = (line + chunk).split('\n');
+    line = lines.pop() ?? '';
+    lines.forEach(onLine);
   };
+  // What is started must not outlive who started it, whatever ends that.
+  const killAtExit = (): void => void child?.kill('SIGKILL');
+  const hasEnded = (of: ChildProcess): boolean => of.exitCode !== null || of.signalCode !== null;
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     const ended = child;
     child = undefined;
+    process.off('exit', killAtExit);
     if (ended === undefined) return null;
-    if (ended.exitCode !== null || ended.signalCode !== null) return ended.exitCode;
+    if (hasEnded(ended)) return ended.exitCode;
     const code = new Promise<number | null>((resolve) => ended.once('exit', resolve));
     ended.kill(signal);
     return code;
@@ -43,10 +57,15 @@ export function restartable(
         env: { ...process.env, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       });
-      child.stdout?.on('data', keep);
-      child.stderr?.on('data', keep);
+      for (const stream of [child.stdout, child.stderr]) {
+        stream?.setEncoding('utf8').on('data', keep);
+      }
+      process.off('exit', killAtExit).once('exit', killAtExit);
     },
     kill: async () => void (await end('SIGKILL')),
     terminate: () => end('SIGTERM'),
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    isAsWished: () => child === undefined || !hasEnded(child),
   };
 }

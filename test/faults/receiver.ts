@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Effect {
@@ -14,6 +14,8 @@ export interface Answer {
   readonly status?: number;
   /** Answers only then: what is asked is done before. */
   readonly after?: Promise<void>;
+  /** What is asked is done, and the connection breaks instead of an answer. @default false */
+  readonly isLost?: boolean;
 }
 
 export interface Receiver {
@@ -22,6 +24,8 @@ export interface Receiver {
   effects(): ReadonlyMap<string, Effect>;
   /** Keys that came with another body or path than the first time. */
   conflicts(): readonly string[];
+  /** The orders that effects of this path name, in the order of the first calls. */
+  ordersOf(path: string): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -32,8 +36,9 @@ export async function startReceiver(
   const effects = new Map<string, Effect>();
   const conflicts: string[] = [];
   const server = createServer(async (request, response) => {
-    let text = '';
-    for await (const chunk of request) text += chunk;
+    const text = await bodyOf(request);
+    // Its caller died before it had said what is to be done.
+    if (text === undefined) return;
     const key = String(request.headers['idempotency-key']);
     const path = request.url ?? '';
     const known = effects.get(key);
@@ -44,11 +49,15 @@ export async function startReceiver(
     ) {
       conflicts.push(key);
     }
-    const { status = 200, after } = answerTo({ path, body });
+    const { status = 200, after, isLost = false } = answerTo({ path, body });
     if (status === 200) {
       effects.set(key, { path, body: known?.body ?? body, calls: (known?.calls ?? 0) + 1 });
     }
     await after;
+    if (isLost) {
+      request.socket.destroy();
+      return;
+    }
     response.statusCode = status;
     response.end();
   });
@@ -57,10 +66,28 @@ export async function startReceiver(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     effects: () => effects,
     conflicts: () => conflicts,
+    ordersOf: (path) =>
+      [...effects.values()].filter((effect) => effect.path === path).flatMap(ordersIn),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+  let text = '';
+  try {
+    for await (const chunk of request) text += chunk;
+    return text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Effects of the fixtures name one order, or several. */
+export function ordersIn({ body }: Effect): readonly string[] {
+  const { order, orders = [] } = body as { readonly order?: string; readonly orders?: string[] };
+  return order === undefined ? orders : [order];
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,10 @@ import type { RunRow } from '../../src/journal/rows.ts';
 import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
 import { freePort } from '../support/free-port.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { until } from '../support/wait.ts';
 import { type Restartable, restartable } from './processes.ts';
+import { startProxy, type TcpProxy } from './proxy.ts';
 
 /** A project in production: PostgreSQL, Temporal, an ingress and a worker, each a process of its own. */
 export interface System {
@@ -21,11 +22,14 @@ export interface System {
   };
   /** A second ingress and a second worker, where they were asked for. */
   readonly second: { readonly ingress: Restartable; readonly worker: Restartable } | undefined;
+  readonly postgres: TestPostgres;
   readonly journal: Journal;
   readonly databaseUrl: string;
   readonly temporalAddress: string;
   /** Where the ingresses are, in the order of their processes. */
   readonly urls: readonly string[];
+  /** What `withFaults` gives, by the names of ingresses and workers. */
+  readonly weak: ReadonlyMap<string, WeakPoints>;
   /** Sends until it is accepted, as a sender that does not want to lose an event does. */
   send(type: string, id: string, data: object): Promise<void>;
   /** Every run with something unsettled. */
@@ -33,6 +37,14 @@ export interface System {
   /** What the processes printed, for a failing test's message. */
   output(): string;
   stop(): Promise<void>;
+}
+
+/** Where an ingress or a worker can be hurt from outside. */
+export interface WeakPoints {
+  readonly postgres: TcpProxy;
+  readonly temporal: TcpProxy;
+  /** Sets its clock off by this much. */
+  skew(ms: number): void;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,9 +58,16 @@ export async function startSystem(options: {
   readonly twoOfEach?: boolean;
   /** @default 'warn' */
   readonly logLevel?: 'info';
+  /** More variables of ingresses and workers. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** PostgreSQL with fsync; ingresses and workers behind proxies, with clocks that can be set. @default false */
+  readonly withFaults?: boolean;
+  /** Told of what ingresses and workers print. */
+  readonly onLine?: (process: string, line: string) => void;
 }): Promise<System> {
+  const { withFaults = false, onLine = () => {} } = options;
   const directory = mkdtempSync(join(tmpdir(), 'tidegate-faults-'));
-  const postgres = await startPostgres();
+  const postgres = await startPostgres({ durable: withFaults });
   const databaseUrl = await postgres.createDatabase();
   const temporalPort = await freePort();
   const uiPort = await freePort();
@@ -57,11 +76,35 @@ export async function startSystem(options: {
   let sent = 0;
   const temporalAddress = `127.0.0.1:${temporalPort}`;
   const project = fileURLToPath(new URL(`./fixtures/${options.project}`, import.meta.url));
-  const node = (command: string, port: number = ports[0]): Restartable =>
-    restartable(
-      command,
+  const weak = new Map<string, WeakPoints>();
+
+  /** Everything it uses is reached through something that can fail. */
+  async function weaken(name: string): Promise<Readonly<Record<string, string>>> {
+    const clock = join(directory, `${name}.clock`);
+    const toPostgres = await startProxy({ port: Number(new URL(databaseUrl).port) });
+    const toTemporal = await startProxy({ port: temporalPort });
+    const skew = (ms: number): void => writeFileSync(clock, String(ms));
+    skew(0);
+    weak.set(name, { postgres: toPostgres, temporal: toTemporal, skew });
+    const url = new URL(databaseUrl);
+    url.port = String(toPostgres.port);
+    return {
+      DATABASE_URL: url.href,
+      TEMPORAL_ADDRESS: `127.0.0.1:${toTemporal.port}`,
+      TIDEGATE_TEST_CLOCK_FILE: clock,
+    };
+  }
+  async function node(
+    command: 'ingress' | 'worker',
+    { which = 1, port = ports[0] }: { readonly which?: number; readonly port?: number } = {},
+  ): Promise<Restartable> {
+    const name = `${command}-${which}`;
+    const preload = fileURLToPath(new URL('./skewed-clock.mjs', import.meta.url));
+    return restartable(
+      name,
       [
         process.execPath,
+        ...(withFaults ? ['--import', preload] : []),
         ...['--conditions=tidegate-source', '--import', 'tsx', join(root, 'src/cli/main.ts')],
         ...[command, project],
       ],
@@ -72,8 +115,12 @@ export async function startSystem(options: {
         TIDEGATE_HTTP_BASE_URL: options.receiverUrl,
         LOG_LEVEL: options.logLevel ?? 'warn',
         TIDEGATE_AUTH: 'none',
+        ...options.env,
+        ...(withFaults ? await weaken(name) : {}),
       },
+      (line) => onLine(name, line),
     );
+  }
   const processes = {
     temporal: restartable(
       'temporal',
@@ -91,18 +138,27 @@ export async function startSystem(options: {
       ],
       {},
     ),
-    ingress: node('ingress'),
-    worker: node('worker'),
+    ingress: await node('ingress'),
+    worker: await node('worker'),
   };
-  const second = options.twoOfEach
-    ? { ingress: node('ingress', ports[1]), worker: node('worker') }
-    : undefined;
+  const [, secondPort] = ports;
+  const second =
+    secondPort === undefined
+      ? undefined
+      : {
+          ingress: await node('ingress', { which: 2, port: secondPort }),
+          worker: await node('worker', { which: 2 }),
+        };
   const journal = await openJournal({ databaseUrl });
   const all = [...Object.values(processes), ...Object.values(second ?? {})];
   for (const started of all) started.start();
 
   async function stop(): Promise<void> {
     for (const started of all) await started.kill();
+    for (const { postgres: one, temporal: other } of weak.values()) {
+      await one.stop();
+      await other.stop();
+    }
     await journal.close();
     await postgres.remove();
     rmSync(directory, { recursive: true, force: true });
@@ -113,18 +169,22 @@ export async function startSystem(options: {
     );
     return answers.every((answer) => answer?.ok);
   };
-  await until('the ingress to be ready', isReady, 60_000).catch(async (error: unknown) => {
+  const output = (): string =>
+    all.map((process) => `--- ${process.name}\n${process.output()}`).join('\n');
+  await until('the ingress to be ready', isReady, 60_000).catch(async (error: Error) => {
     await stop();
-    throw error;
+    throw new Error(`${error.message}\n${output()}`);
   });
 
   return {
     processes,
     second,
+    postgres,
     journal,
     databaseUrl,
     temporalAddress,
     urls,
+    weak,
     send: async (type, id, data) => {
       await until(
         `event ${id} to be accepted`,
@@ -152,7 +212,7 @@ export async function startSystem(options: {
       } while (after !== undefined);
       return found;
     },
-    output: () => all.map(({ name, output }) => `--- ${name}\n${output()}`).join('\n'),
+    output,
     stop,
   };
 }

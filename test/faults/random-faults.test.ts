@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { describePlan, planFor } from './soak/plan.ts';
+import { runSeed } from './soak/run-seed.ts';
+
+const SECONDS = 10;
+/** Two of each process, and one of each. */
+const SEEDS = [138, 291] as const;
+
+const kindsOf = (seeds: readonly number[]): readonly string[] => {
+  const faults = seeds.flatMap((seed) => planFor(seed, SECONDS).faults);
+  return [...new Set(faults.map(({ fault }) => fault.kind))].sort();
+};
+
+describe('random faults', () => {
+  it('are of every kind in the seeds that are always run', () => {
+    const many = Array.from({ length: 200 }, (_, seed) => seed);
+    assert.deepEqual(kindsOf(SEEDS), kindsOf(many));
+  });
+
+  const random = Number(process.env.TIDEGATE_TEST_SEED ?? Date.now() % 1_000_000);
+  for (const seed of [...SEEDS, random]) {
+    it(`leave every accepted event with one outcome, and every effect done once and in order (seed ${seed})`, async function () {
+      this.timeout(480_000);
+      console.log(describePlan(planFor(seed, SECONDS)));
+      await runSeed(seed, { seconds: SECONDS });
+    });
+  }
+});
