@@ -25,20 +25,22 @@ export const PRESENCE = 'tidegate dispatcher ';
  * ends its connection, long before its lease does. One that only lost its connection gets lanes again with
  * its next renewal; what both have sent by then is recognised by its numbers.
  *
- * @param isPresent whether a connection of the holder's holds its lock
+ * @param standFor takes the holder's lock and notes it in its row. @default it cannot be had
  */
 export async function leaseLanes(
   database: JournalDatabase,
   holder: string,
   ttlMs: number,
-  isPresent = false,
+  standFor: () => Promise<boolean> = async () => false,
 ): Promise<LaneLease> {
   const expiresAt = sql`clock_timestamp() + ${ttlMs}::double precision * interval '1 millisecond'`;
   await sql`
-    insert into dispatchers (holder, expires_at, is_present)
-    values (${holder}, ${expiresAt}, ${isPresent})
-    on conflict (holder) do update
-      set expires_at = excluded.expires_at, is_present = excluded.is_present`.execute(database);
+    insert into dispatchers (holder, expires_at) values (${holder}, ${expiresAt})
+    on conflict (holder) do update set expires_at = excluded.expires_at`.execute(database);
+  const isPresent = await standFor();
+  await sql`
+    update dispatchers set is_present = ${isPresent}
+    where holder = ${holder} and is_present <> ${isPresent}`.execute(database);
   await sql`
     delete from dispatchers
     where expires_at < clock_timestamp()

@@ -86,7 +86,8 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
   return {
     append: appender.append,
     reject: (rejections) => reject(database, rejections),
-    leaseLanes: (holder, ttlMs) => leaseLanes(database, holder, ttlMs, wakeUps.standFor(holder)),
+    leaseLanes: (holder, ttlMs) =>
+      leaseLanes(database, holder, ttlMs, () => wakeUps.standFor(holder)),
     releaseLanes: (holder, lanes) => releaseLanes(database, holder, lanes),
     wake: wakeUps.wake,
     onWake: wakeUps.onWake,

@@ -9,6 +9,7 @@ import type {
 import { parseRunId } from '../model/run.ts';
 import { runLane } from './lanes.ts';
 import { parkRun, resumeRun, voice } from './parks.ts';
+import { PREPARED } from './prepared.ts';
 import { readEvents } from './read-events.ts';
 import type { JournalDatabase } from './schema.ts';
 import { settle } from './settle.ts';
@@ -28,6 +29,8 @@ export const runActivities = (database: JournalDatabase): JournalActivities => (
 
 async function openRun(database: JournalDatabase, input: OpenRunInput): Promise<OpenRunResult> {
   const { run, firstNumber } = input;
+  const settledThrough = await noteOpened(database, input);
+  if (settledThrough !== undefined) return { settledThrough };
   return database.transaction().execute(async (transaction) => {
     // Before the row learns this execution: the gap belongs to the one before.
     await settle(transaction, {
@@ -37,13 +40,18 @@ async function openRun(database: JournalDatabase, input: OpenRunInput): Promise<
       reason:
         'An earlier execution of the run had taken these events and ended without an outcome.',
     });
-    return { settledThrough: await upsertOpened(transaction, input) };
+    return { settledThrough: (await noteOpened(transaction, input)) ?? firstNumber - 1 };
   });
 }
 
-/** Notes the run's execution; returns how far the run is settled. */
-async function upsertOpened(database: JournalDatabase, input: OpenRunInput): Promise<number> {
-  const { run, workflowRunId, firstNumber } = input;
+/**
+ * Notes the run's execution; returns how far the run is settled. Undefined, and nothing is noted, when what
+ * comes before this execution is not.
+ */
+async function noteOpened(
+  database: JournalDatabase,
+  { run, workflowRunId, firstNumber }: OpenRunInput,
+): Promise<number | undefined> {
   const parts = parseRunId(run);
   if (parts === undefined) {
     throw new TidegateError(
@@ -51,35 +59,30 @@ async function upsertOpened(database: JournalDatabase, input: OpenRunInput): Pro
       `${run} is not the id of a run: it must be <flow>:<tenant>:<key>.`,
     );
   }
+  // A run that this journal has never heard of: its deliveries came from another, older one.
   const before = Math.max(firstNumber - 1, 0);
-  const { settled_through: settledThrough } = await database
-    .insertInto('runs')
-    .values({
-      run,
-      ...parts,
-      lane: runLane(run),
-      // A run that this journal has never heard of: its deliveries came from another, older one.
-      accepted_through: before,
-      sent_through: before,
-      settled_through: before,
-      status: 'settled',
-      workflow_run_id: workflowRunId,
-      opened_at: sql<Date>`now()`,
-    })
-    .onConflict((conflict) =>
-      conflict.column('run').doUpdateSet({
-        workflow_run_id: workflowRunId,
-        // A new execution has an empty inbox, whatever the one before it had asked for.
-        held: sql<boolean>`runs.held and runs.workflow_run_id = ${workflowRunId}`,
-        opened_at: sql<Date>`
-          case when runs.workflow_run_id = ${workflowRunId} then runs.opened_at else now() end`,
-        updated_at: sql<Date>`now()`,
-        touched_at: sql<Date>`now()`,
-      }),
+  const { rows } = await sql<{ settled_through: number }>`${PREPARED}
+    insert into runs (
+      run, flow, tenant, key, lane, accepted_through, sent_through, settled_through, status,
+      workflow_run_id, opened_at
     )
-    .returning('settled_through')
-    .executeTakeFirstOrThrow();
-  return settledThrough;
+    values (
+      ${run}, ${parts.flow}, ${parts.tenant}, ${parts.key}, ${runLane(run)}::smallint,
+      ${before}::bigint, ${before}::bigint, ${before}::bigint, 'settled', ${workflowRunId}, now()
+    )
+    on conflict (run) do update set
+      workflow_run_id = excluded.workflow_run_id,
+      -- A new execution has an empty inbox, whatever the one before it had asked for.
+      held = runs.held and runs.workflow_run_id = excluded.workflow_run_id,
+      opened_at = case
+        when runs.workflow_run_id = excluded.workflow_run_id then runs.opened_at
+        else now()
+      end,
+      updated_at = now(),
+      touched_at = now()
+    where runs.settled_through >= excluded.settled_through
+    returning settled_through`.execute(database);
+  return rows[0]?.settled_through;
 }
 
 async function holdRun(database: JournalDatabase, { run, held }: HoldRunInput): Promise<void> {

@@ -8,10 +8,10 @@ export interface WakeUps {
   wake(lanes: readonly number[]): Promise<void>;
   onWake(listener: (lanes: readonly number[]) => void): void;
   /**
-   * Whether the connection that listens holds the lock of a dispatcher, by which others see that it lives;
-   * tries to take it, for the next time, where it does not.
+   * Takes the lock of a dispatcher with the connection that listens, by which others see that it lives, and
+   * notes in its row that it has; false where it cannot.
    */
-  standFor(holder: string): boolean;
+  standFor(holder: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -23,13 +23,16 @@ export function localWakeUps(): WakeUps {
       for (const listener of listeners) listener(lanes);
     },
     onWake: (listener) => void listeners.push(listener),
-    standFor: () => false,
+    standFor: async () => false,
     close: async () => void listeners.splice(0),
   };
 }
 
 const CHANNEL = 'tidegate_lanes';
-const TRY_LOCK = 'select pg_try_advisory_lock(hashtextextended($1, 0)) as locked';
+const BE_PRESENT = `
+  update dispatchers set is_present = pg_try_advisory_lock(hashtextextended($2, 0))
+  where holder = $1
+  returning is_present`;
 /** A connection that broke is made again after this long; meanwhile there are the dispatchers' polls. */
 const RECONNECT_MS = 1_000;
 
@@ -46,7 +49,9 @@ export function serverWakeUps(
   const listeners: ((lanes: readonly number[]) => void)[] = [];
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const locked = new Set<string>();
+  const holders = new Set<string>();
+  /** Those of them whose lock this connection has. */
+  const present = new Set<string>();
   let isClosed = false;
   let isAway = false;
 
@@ -55,6 +60,8 @@ export function serverWakeUps(
       connectionString: options.databaseUrl,
       application_name: 'tidegate wake-ups',
       connectionTimeoutMillis: 3_000,
+      // Leases are renewed behind it.
+      query_timeout: 2_000,
       keepAlive: true,
     });
     client = connecting;
@@ -65,6 +72,7 @@ export function serverWakeUps(
       await connecting.connect();
       await connecting.query(`listen ${CHANNEL}`);
       isAway = false;
+      for (const holder of holders) void standFor(holder);
     } catch (error) {
       const fields = { error: messageOf(error) };
       if (!isAway) options.logger?.warn(fields, 'cannot hear other processes; polls instead');
@@ -77,7 +85,7 @@ export function serverWakeUps(
   function again(ended: pg.Client): void {
     if (isClosed || client !== ended) return;
     client = undefined;
-    locked.clear();
+    present.clear();
     timer = setTimeout(() => void listen(), RECONNECT_MS);
   }
 
@@ -86,20 +94,19 @@ export function serverWakeUps(
     for (const listener of listeners) listener(lanes);
   }
 
-  /** Without waiting for it: while this waits, nothing is heard. */
-  async function lock(holder: string): Promise<void> {
+  async function standFor(holder: string): Promise<boolean> {
+    holders.add(holder);
+    if (present.has(holder)) return true;
     const asked = client;
     const answer = await asked
-      ?.query<{ locked: boolean }>(TRY_LOCK, [`${PRESENCE}${holder}`])
+      ?.query<{ is_present: boolean }>(BE_PRESENT, [holder, `${PRESENCE}${holder}`])
       .catch(() => undefined);
-    if (asked === client && answer?.rows[0]?.locked) locked.add(holder);
+    if (asked === client && answer?.rows[0]?.is_present) present.add(holder);
+    return present.has(holder);
   }
 
   return {
-    standFor(holder) {
-      if (!locked.has(holder)) void lock(holder);
-      return locked.has(holder);
-    },
+    standFor,
     wake: (lanes) => (lanes.length === 0 ? Promise.resolve() : notify(CHANNEL, lanes.join(','))),
     onWake(listener) {
       listeners.push(listener);
