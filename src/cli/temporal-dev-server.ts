@@ -97,6 +97,11 @@ function start({ executable, port, uiPort, directory, codecUrl }: DevServerOptio
   child.on('error', (error) => keep(Buffer.from(messageOf(error))));
   if (child.pid !== undefined) {
     writeFileSync(pidFile(directory), `${child.pid} ${process.pid}`);
+    // A second signal ends this process at once, as `npm start` brings about: its group is signalled and npm passes
+    // the signal on. Then nobody waits for the server, but it is told.
+    const endWithUs = (): void => void child.kill('SIGTERM');
+    process.once('exit', endWithUs);
+    child.once('exit', () => process.off('exit', endWithUs));
   }
   return { process: child, output: () => output.trim() };
 }

@@ -79,19 +79,26 @@ export interface Masker {
  * in the middle of one, because it was cut, ends with the mask.
  */
 export function maskerOf(values: Iterable<string>): Masker {
-  const known = [...new Set([...values].map((value) => value.trim()))]
+  const known = [...new Set([...values].flatMap((value) => casesOf(value.trim())))]
     .filter(({ length }) => length >= CHARACTERS_MIN)
     // The longest first: one value may be the beginning of another.
     .sort((one, other) => other.length - one.length)
     .flatMap(piecesOf);
   if (known.length === 0) return { text: (text) => text, json: (value) => value };
   const pattern = new RegExp(known.flatMap(formsOf).join('|'), 'giu');
+  const folded = known.map(fold);
   const text = (of: string): string =>
-    maskEnd(of.replace(pattern, MASK), known).replace(SEVERAL_MASKS, MASK);
+    maskEnd(of.replace(pattern, MASK), folded).replace(SEVERAL_MASKS, MASK);
   return { text, json: (value) => maskTexts(value as Json, { text, known }) as typeof value };
 }
 
 const SEVERAL_MASKS = /(?:\*{3}){2,}/g;
+
+/** The value, and what it is in another case where a regular expression does not know it: ß as SS, İ as i and a dot. */
+const casesOf = (value: string): readonly string[] => [
+  value,
+  ...[value.toLowerCase(), value.toUpperCase()].filter(({ length }) => length !== value.length),
+];
 
 /** All of about one length: the last one, too, is long enough to be found within words. */
 function piecesOf(value: string): readonly string[] {
@@ -118,13 +125,21 @@ function formsOf(value: string): readonly string[] {
   });
 }
 
-/** A text that was cut may end with the beginning of a value; of several, that which begins first. */
+/** A text that was cut may end with the beginning of a value, each folded; of several, that which begins first. */
 function maskEnd(text: string, values: readonly string[]): string {
-  const lower = (text.endsWith('…') ? text.slice(0, -1) : text).toLowerCase();
-  const begins = values.map((value) => beginOf(value.toLowerCase(), lower));
+  const folded = fold(text.endsWith('…') ? text.slice(0, -1) : text);
+  const begins = values.map((value) => beginOf(value, folded));
   const at = Math.min(...begins.filter((begin) => begin !== -1));
   return Number.isFinite(at) ? `${text.slice(0, at)}${MASK}` : text;
 }
+
+/** Text in one case, each character at its place: the small letter of İ alone would move all that follow. */
+const fold = (text: string): string =>
+  text.replace(/\p{Changes_When_Casefolded}/gu, (character) => {
+    // By way of the capital, since σ and ς have the same.
+    const forms = [character.toUpperCase().toLowerCase(), character.toLowerCase()];
+    return forms.find(({ length }) => length === character.length) ?? character;
+  });
 
 /** Where a text's end begins that is the beginning of a value; -1 when there is none. */
 function beginOf(value: string, text: string): number {

@@ -70,6 +70,17 @@ describe('masks', () => {
     assert.equal(text('nothing'), 'nothing');
   });
 
+  it('find a value among letters that are longer in another case, and with them', () => {
+    const { text } = maskerOf(['ada@x.example', 'İlayda Straße', 'Οδυσσεύς Παπ']);
+    assert.equal(text('İİİİİİİİ refused ada@x.exa'), 'İİİİİİİİ refused ***');
+    assert.equal(text('İ, at ada@x.example'), 'İ, at ***');
+    assert.equal(text('İ and İLAYDA STRASSE and i̇layda straße'), 'İ and *** and ***');
+    assert.equal(text('refused i̇layda st'), 'refused ***');
+    assert.equal(text('refused İLAYDA STRAS'), 'refused ***');
+    assert.equal(text('refused ΟΔΥΣ'), 'refused ***');
+    assert.equal(text('refused ΟΔΥΣΣΕΎΣ Π…'), 'refused ***');
+  });
+
   it('find a value however long it is, and its beginning where a text was cut', () => {
     const long = Array.from({ length: 25_000 }, (_, index) => (index % 7 === 0 ? '🦉' : 'é$')).join(
       '',
@@ -81,6 +92,23 @@ describe('masks', () => {
       assert.ok(!text(`so ${long.slice(0, length)}`).includes('é$é$'));
     }
     assert.deepEqual(json({ note: [long] }), { note: ['***'] });
+  });
+
+  it('take away the end of a text from where a cut value begins, and nothing before it', () => {
+    const letters = fc.constantFrom(...'aAiIıİsSßẞσΣςkK🦉𐐀 ');
+    const before = fc.string({ unit: letters, maxLength: 12 });
+    const cased = fc.constantFrom(
+      (text: string) => text,
+      (text: string) => text.toLowerCase(),
+      (text: string) => text.toUpperCase(),
+    );
+    const value = 'Şahin-Straße 7, İzmir';
+    const { text } = maskerOf([value]);
+    fc.assert(
+      fc.property(before, cased, fc.integer({ min: 4, max: 30 }), (prefix, inCase, length) => {
+        assert.equal(text(`${prefix}|${inCase(value).slice(0, length)}`), `${prefix}|***`);
+      }),
+    );
   });
 
   it('cover what no contract describes, and what is no JSON', () => {

@@ -52,6 +52,7 @@ const good: Facts = {
     effect('/ledger', { customer: 'c1', orders: ['b'] }),
   ]),
   conflicts: [],
+  calledBy: new Map([['record:default:http/a/1/http.post#1', ['execution-1']]]),
   events: new Map([
     ['a', [row('a', 1)]],
     ['b', [row('b', 2, true)]],
@@ -143,6 +144,10 @@ const faults: Readonly<Record<string, readonly [Partial<Facts>, RegExp]>> = {
     /digest:default:c1 did nothing at place 2 of 2, where b is due/,
   ],
   'a key with two bodies': [{ conflicts: ['k'] }, /the key k was used for two effects/],
+  'an event that two executions have worked on': [
+    { calledBy: new Map([['k', ['execution-1', 'execution-2']]]) },
+    /the key k was called for by execution-1 and execution-2/,
+  ],
   'a dead letter that nobody planned': [
     {
       deadLetters: [...good.deadLetters, { kind: 'lost', run: 'ledger:default:c1' } as DeadLetter],

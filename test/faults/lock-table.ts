@@ -1,6 +1,9 @@
 import pg from 'pg';
 import { until } from '../support/wait.ts';
 
+/** On a machine that does much else, what is to wait comes late. */
+const WAITED_MS_MAX = 90_000;
+
 /** A table that nobody can write to. */
 export interface LockedTable {
   /** Waits until so many others wait for it. */
@@ -15,10 +18,14 @@ export async function lockTable(databaseUrl: string, table: string): Promise<Loc
   return {
     waited: async (count) => {
       const waiting = `select from pg_locks where relation = '${table}'::regclass and not granted`;
-      await until(`${count} to wait for ${table}`, async () => {
-        const { rows } = await client.query(waiting);
-        return rows.length >= count;
-      });
+      await until(
+        `${count} to wait for ${table}`,
+        async () => {
+          const { rows } = await client.query(waiting);
+          return rows.length >= count;
+        },
+        WAITED_MS_MAX,
+      );
     },
     release: () => client.end(),
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execute } from '../support/postgres.ts';
-import { until } from '../support/wait.ts';
+import { until, untilNone } from '../support/wait.ts';
 import { lockTable } from './lock-table.ts';
 import type { Restartable } from './processes.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
@@ -9,13 +9,19 @@ import { type System, startSystem } from './system.ts';
 
 const CUSTOMERS = 5;
 const EVENTS_MIN = 150;
+/** Orders that may be open: a Temporal that has much more than it can do does less and less of it. */
+const OPEN_MAX = 40;
+/** For a process to start, and for the lanes to be shared out: long, for a machine that does much else. */
+const START_MS_MAX = 180_000;
+/** Waits have bounds of their own, which say what they waited for. */
+const TEST_MS_MAX = 1_800_000;
 
 describe('two ingresses and two workers', () => {
   let receiver: Receiver;
   let system: System;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(TEST_MS_MAX);
     receiver = await startReceiver();
     system = await startSystem({
       project: 'project',
@@ -25,7 +31,7 @@ describe('two ingresses and two workers', () => {
     });
   });
   after(async function () {
-    this.timeout(60_000);
+    this.timeout(TEST_MS_MAX);
     await system.stop();
     await receiver.stop();
   });
@@ -43,19 +49,19 @@ describe('two ingresses and two workers', () => {
   };
 
   it('share the lanes', async function () {
-    this.timeout(60_000);
+    this.timeout(TEST_MS_MAX);
     await until(
       'each ingress to have half of them',
       async () => {
         const lanes = await lanesByHolder();
         return lanes.length === 2 && lanes.every((each) => each === 32);
       },
-      30_000,
+      START_MS_MAX,
     );
   });
 
   it('lose nothing and do nothing twice while one after the other is replaced', async function () {
-    this.timeout(300_000);
+    this.timeout(TEST_MS_MAX);
     const { ingress, worker } = system.processes;
     const { second } = system;
     assert.ok(second !== undefined);
@@ -68,12 +74,12 @@ describe('two ingresses and two workers', () => {
         [second.ingress, () => answers(system.urls[1])],
         [second.worker, () => polls(second.worker)],
       ] as const) {
-        await until('all to be there', isBack, 60_000);
+        await until('all to be there', isBack, START_MS_MAX);
         const code = await old.terminate();
         if (code !== 0) failed.push(`${old.name} ended with ${code}: ${old.output()}`);
         old.start();
         // The next one goes when this one is back, as a deployment does it.
-        await until(`the new ${old.name}`, isBack, 60_000);
+        await until(`the new ${old.name}`, isBack, START_MS_MAX);
       }
     })().finally(() => {
       isOver = true;
@@ -81,7 +87,14 @@ describe('two ingresses and two workers', () => {
     // Told of when it is awaited, after the sending.
     replacing.catch(() => {});
     const orders: string[] = [];
+    const untilDone = (count: number): Promise<boolean> =>
+      until(
+        `${count} orders to be done`,
+        () => receiver.ordersOf('/confirmed').length >= count,
+        START_MS_MAX,
+      );
     while (!isOver || orders.length < EVENTS_MIN) {
+      await untilDone(orders.length - OPEN_MAX);
       const order = `order-${orders.length}`;
       orders.push(order);
       const customer = `c${orders.length % CUSTOMERS}`;
@@ -92,8 +105,8 @@ describe('two ingresses and two workers', () => {
     await replacing;
     assert.deepEqual(failed, []);
 
-    const isSettled = async (): Promise<boolean> => (await system.unsettled()).length === 0;
-    await until('every run to be settled', isSettled, 120_000).catch(async (error: Error) => {
+    const unsettled = async (): Promise<number> => (await system.unsettled()).length;
+    await untilNone('every run to be settled', unsettled).catch(async (error: Error) => {
       const open = JSON.stringify((await system.unsettled()).slice(0, 3));
       throw new Error(`${error.message}; open: ${open}\n${system.output()}`);
     });
@@ -106,7 +119,7 @@ describe('two ingresses and two workers', () => {
   });
 
   it('end without an error while the journal does not answer, and another goes on', async function () {
-    this.timeout(120_000);
+    this.timeout(TEST_MS_MAX);
     const { worker } = system.processes;
     const { second } = system;
     const lock = await lockTable(system.databaseUrl, 'settlements');
@@ -117,7 +130,7 @@ describe('two ingresses and two workers', () => {
     assert.deepEqual(codes, [0, 0], system.output());
     worker.start();
     const isSettled = async (): Promise<boolean> => (await system.unsettled()).length === 0;
-    await until('the order to be settled', isSettled, 60_000);
+    await until('the order to be settled', isSettled, START_MS_MAX);
     const confirmed = [...receiver.effects().values()].filter(
       ({ path, body }) =>
         path === '/reserved' && (body as { order?: string }).order === 'order-late',

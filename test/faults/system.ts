@@ -171,7 +171,7 @@ export async function startSystem(options: {
   };
   const output = (): string =>
     all.map((process) => `--- ${process.name}\n${process.output()}`).join('\n');
-  await until('the ingress to be ready', isReady, 60_000).catch(async (error: Error) => {
+  await until('the ingress to be ready', isReady, 110_000).catch(async (error: Error) => {
     await stop();
     throw new Error(`${error.message}\n${output()}`);
   });
@@ -198,7 +198,7 @@ export async function startSystem(options: {
           }).catch(() => undefined);
           return response?.status === 202;
         },
-        60_000,
+        120_000,
       );
     },
     unsettled: async () => {

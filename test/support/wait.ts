@@ -14,3 +14,28 @@ export async function until<Value>(
     await sleep(20);
   }
 }
+
+/**
+ * Polls how much is left until nothing is, however long a busy machine takes for it; fails, naming what never
+ * came, when it has not become less for this long.
+ */
+export async function untilNone(
+  what: string,
+  left: () => Promise<number>,
+  standstillMs = 120_000,
+): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  let lessAt = Date.now();
+  for (;;) {
+    const now = await left();
+    if (now === 0) return;
+    if (now < least) {
+      least = now;
+      lessAt = Date.now();
+    }
+    if (Date.now() - lessAt > standstillMs) {
+      throw new Error(`${now} are left, and none less for ${standstillMs} ms, of: ${what}`);
+    }
+    await sleep(100);
+  }
+}

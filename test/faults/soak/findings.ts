@@ -18,6 +18,8 @@ export interface Facts {
   readonly effects: ReadonlyMap<string, Effect>;
   /** Idempotency keys that came with two bodies. */
   readonly conflicts: readonly string[];
+  /** By idempotency key, the executions that have called for it, by Temporal's histories; attempts of one call count once. */
+  readonly calledBy: ReadonlyMap<string, readonly string[]>;
   /** What the journal has of each planned identity, and of what flows have emitted. */
   readonly events: ReadonlyMap<string, readonly EventRow[]>;
   readonly emitted: readonly EventRow[];
@@ -33,9 +35,15 @@ export interface Facts {
 
 /** Each finding is a sentence; none is what a run should come to. */
 export const findings = (facts: Facts): readonly string[] =>
-  [badAnswers, badEvents, badOrder, badEffects, badDeadLetters, badProcesses].flatMap((check) =>
-    few(check(facts)),
-  );
+  [
+    badAnswers,
+    badEvents,
+    badOrder,
+    badEffects,
+    badRepetitions,
+    badDeadLetters,
+    badProcesses,
+  ].flatMap((check) => few(check(facts)));
 
 const FEW = 8;
 const few = (found: readonly string[]): readonly string[] =>
@@ -199,6 +207,13 @@ function badEffects(facts: Facts): readonly string[] {
   }
   for (const [order, paths] of done) found.push(`${order} did ${paths}, and was never an order`);
   return found;
+}
+
+/** What is settled is not worked on again: a receiver that knows the key answers as if it had not been. */
+function badRepetitions({ calledBy }: Facts): readonly string[] {
+  return [...calledBy]
+    .filter(([, executions]) => executions.length > 1)
+    .map(([key, executions]) => `the key ${key} was called for by ${executions.join(' and ')}`);
 }
 
 /** A person is asked only about what the plan has made so. */

@@ -2,8 +2,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { wireKey } from '../../../src/connectors/wire-key.ts';
 import type { DeadLetter } from '../../../src/journal/dead-letters.ts';
 import type { EventRow, Paged } from '../../../src/journal/rows.ts';
+import type { OperationCall } from '../../../src/model/protocol.ts';
 import { until } from '../../support/wait.ts';
 import { type Receiver, type Answer as Reply, startReceiver } from '../receiver.ts';
 import { type System, startSystem } from '../system.ts';
@@ -24,6 +27,7 @@ export interface Passed {
 /** After the last fault: the longest deadline of a lease, a task and a heartbeat, many times over. */
 const SENT_MS_MAX = 150_000;
 const SETTLED_MS_MAX = 150_000;
+const LISTED_MS_MAX = 60_000;
 const SUPERVISE_MS = 200;
 /** Each look reads every run: what is looked at has the same two cores. */
 const LOOK_MS = 500;
@@ -101,6 +105,7 @@ async function factsOf(plan: Plan, running: Running): Promise<Facts> {
     answers: sending.answers(),
     effects: receiver.effects(),
     conflicts: receiver.conflicts(),
+    calledBy: await callsOf(running),
     events: await eventsOf(plan, system),
     emitted: await all((after) => system.journal.listEvents({ source: 'tidegate/relay' }, after)),
     deadLetters: await all<DeadLetter>((after) => system.journal.listDeadLetters(after)),
@@ -150,15 +155,49 @@ async function untilSettled({ requests }: Plan, { system, signal }: Running): Pr
   });
 }
 
-async function openWorkflowsOf({ temporalAddress }: System): Promise<readonly string[]> {
-  const connection = await Connection.connect({ address: temporalAddress });
-  try {
+const openWorkflowsOf = (system: System): Promise<readonly string[]> =>
+  withClient(system, async ({ workflow }) => {
     const ids: string[] = [];
-    const running = new Client({ connection }).workflow.list({
-      query: "ExecutionStatus='Running'",
-    });
+    const running = workflow.list({ query: "ExecutionStatus='Running'" });
     for await (const { workflowId } of running) ids.push(workflowId);
     return ids;
+  });
+
+/** Temporal's list may be behind: what the receiver has done is in the history of somebody. */
+const callsOf = ({ system, receiver }: Running): Promise<Facts['calledBy']> =>
+  withClient(system, (client) =>
+    until(
+      'the history behind each effect',
+      async () => {
+        const calls = await callsInHistories(client);
+        return [...receiver.effects().keys()].every((key) => calls.has(key)) && calls;
+      },
+      LISTED_MS_MAX,
+    ),
+  );
+
+async function callsInHistories({ workflow }: Client): Promise<Facts['calledBy']> {
+  const calls = new Map<string, string[]>();
+  for await (const { workflowId, runId } of workflow.list()) {
+    const { events } = await workflow.getHandle(workflowId, runId).fetchHistory();
+    for (const { activityTaskScheduledEventAttributes: scheduled } of events ?? []) {
+      const [payload] = scheduled?.input?.payloads ?? [];
+      if (payload === undefined) continue;
+      const { idempotencyKey } = defaultPayloadConverter.fromPayload<OperationCall>(payload);
+      const key = wireKey(idempotencyKey);
+      calls.set(key, [...(calls.get(key) ?? []), runId]);
+    }
+  }
+  return calls;
+}
+
+async function withClient<Answer>(
+  { temporalAddress }: System,
+  ask: (client: Client) => Promise<Answer>,
+): Promise<Answer> {
+  const connection = await Connection.connect({ address: temporalAddress });
+  try {
+    return await ask(new Client({ connection }));
   } finally {
     await connection.close();
   }
