@@ -82,6 +82,7 @@ module.exports = {
         'contracts/',
         'journal/',
         'temporal\\.ts$',
+        'search-attributes\\.ts$',
         secretVariable,
         ...processFiles,
       ],
@@ -117,8 +118,8 @@ module.exports = {
       name: 'only-roots-read-configuration',
       comment: 'configuration is read at a composition root and handed on as arguments.',
       severity: 'error',
-      from: { path: '^src/', pathNot: compositionRoots },
-      to: { ...values, path: ['^src/config\\.ts$', ...compositionRoots] },
+      from: { path: '^src/', pathNot: [...compositionRoots, '^src/config\\.ts$'] },
+      to: { ...values, path: ['^src/config(-variables)?\\.ts$', ...compositionRoots] },
     },
     {
       name: 'sources-stand-alone',

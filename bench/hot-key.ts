@@ -9,9 +9,10 @@ import type { Bench } from './part.ts';
 import { patiently, residentMb } from './processes.ts';
 import { settledRun } from './runs.ts';
 import { send } from './send.ts';
-import { type RunningTidegate, startNaive, startTidegate } from './stack.ts';
+import { type RunningTidegate, type Stack, startNaive, startTidegate } from './stack.ts';
 import { median, perSecond, sum } from './statistics.ts';
 import { atMost, number, printTable, type Row } from './table.ts';
+import { deliveryCalls } from './temporal-calls.ts';
 
 const EVENTS = 100_000;
 /** One request an event, as the hand-written handler takes them. */
@@ -28,23 +29,25 @@ interface Hot {
   readonly events: number;
   readonly tookMs: number;
   readonly executions: readonly Execution[];
+  /** Of Temporal, to hand the events over. */
+  readonly calls: number;
 }
 
 export async function benchHotKey({ stack, scaled }: Bench): Promise<readonly Row[]> {
   const seconds = scaled(SINGLE.seconds);
   const naive = await startNaive(stack);
   console.log(`by hand: ${seconds} s, one request an event`);
-  const byHand = await singles(stack.client, naive.url, 'naive:hot', seconds);
+  const byHand = await singles(stack, naive.url, 'naive:hot', seconds);
   await naive.stop();
 
   const tidegate = await startTidegate(stack);
   try {
     console.log(`tidegate: ${seconds} s, one request an event`);
-    const ours = await singles(stack.client, tidegate.url, 'dealDigest:default:hot', seconds);
+    const ours = await singles(stack, tidegate.url, 'dealDigest:default:hot', seconds);
     await countedAll(tidegate.url, 'dealDigest:default:hot', ours.load);
     const events = scaled(EVENTS, 1_000);
     console.log(`tidegate: ${events} events in batches\n`);
-    const { hot, rssMb } = await window(stack.client, tidegate, events);
+    const { hot, rssMb } = await window(stack, tidegate, events);
     printExecutions(hot);
     return rows({ byHand, ours, hot, rssMb });
   } finally {
@@ -55,12 +58,13 @@ export async function benchHotKey({ stack, scaled }: Bench): Promise<readonly Ro
 type Singles = Omit<Hot, 'events'> & { readonly load: LoadResult };
 
 async function singles(
-  client: Client,
+  { client, temporalMetricsUrl }: Stack,
   url: string,
   workflowId: string,
   seconds: number,
 ): Promise<Singles> {
   const { connections } = SINGLE;
+  const callsBefore = await deliveryCalls(temporalMetricsUrl);
   const startedAt = Date.now();
   const loaded = await load({ url, connections, seconds, key: () => 'hot', prefix: 'hot' });
   const executions = await closedExecutions(client, workflowId);
@@ -68,14 +72,16 @@ async function singles(
     load: loaded,
     executions,
     tookMs: lastEventAt(executions) - startedAt - QUIET_MS,
+    calls: await callsSince(callsBefore, temporalMetricsUrl, executions),
   };
 }
 
 async function window(
-  client: Client,
+  { client, temporalMetricsUrl }: Stack,
   { url, workers }: RunningTidegate,
   events: number,
 ): Promise<{ readonly hot: Hot; readonly rssMb: readonly number[] }> {
+  const callsBefore = await deliveryCalls(temporalMetricsUrl);
   const teams = ['billing', 'shipping', 'accounts', 'api'] as const;
   const run = 'ticketVolume:default:hot';
   const rssMb: number[] = [];
@@ -103,7 +109,21 @@ async function window(
   }
   const executions = await closedExecutions(client, run);
   const tookMs = lastEventAt(executions) - startedAt - GAP_MS;
-  return { hot: { events, tookMs, executions }, rssMb };
+  const calls = await callsSince(callsBefore, temporalMetricsUrl, executions);
+  return { hot: { events, tookMs, executions, calls }, rssMb };
+}
+
+/** @throws when Temporal counted fewer calls than there were signals: then something else was counted */
+async function callsSince(
+  before: number,
+  metricsUrl: string,
+  executions: readonly Execution[],
+): Promise<number> {
+  const calls = (await deliveryCalls(metricsUrl)) - before;
+  const signals = sum(executions.map(signalsOf));
+  if (calls < signals)
+    throw new Error(`${calls} calls of Temporal are too few for ${signals} signals`);
+  return calls;
 }
 
 /** @throws unless every event that was accepted is in a window, and none twice */
@@ -130,9 +150,9 @@ const closedExecutions = (client: Client, workflowId: string): Promise<readonly 
 const lastEventAt = (executions: readonly Execution[]): number =>
   Math.max(...executions.map(({ events }) => timeOf(events.at(-1) ?? {})));
 
-function printExecutions({ executions }: Hot): void {
+function printExecutions({ executions, calls }: Hot): void {
   printTable(
-    ['the run', 'executions', 'most history events', 'most history KB', 'signals'],
+    ['the run', 'executions', 'most history events', 'most history KB', 'signals', 'calls'],
     [
       [
         'ticketVolume',
@@ -140,6 +160,7 @@ function printExecutions({ executions }: Hot): void {
         String(Math.max(...executions.map(({ events }) => events.length))),
         number(Math.max(...executions.map(({ bytes }) => bytes)) / 1_024),
         String(sum(executions.map(signalsOf))),
+        String(calls),
       ],
     ],
   );
@@ -197,8 +218,7 @@ function rows(measured: {
 const historyPer1000 = ({ executions, events }: Hot): number =>
   (1_000 * sum(executions.map((execution) => execution.events.length))) / events;
 
-const callsPer1000 = ({ executions, events }: Hot): number =>
-  (1_000 * sum(executions.map(signalsOf))) / events;
+const callsPer1000 = ({ calls, events }: Hot): number => (1_000 * calls) / events;
 
 const signalsPerSecond = ({ executions, tookMs }: Hot): number =>
   perSecond(sum(executions.map(signalsOf)), tookMs);

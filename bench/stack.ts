@@ -32,6 +32,8 @@ export interface Stack {
   readonly address: string;
   readonly client: Client;
   readonly temporalPid: number;
+  /** Where Temporal tells of itself. */
+  readonly temporalMetricsUrl: string;
   /** Of what is compared: numbers of one version say nothing of another. */
   readonly versions: Readonly<Record<'Node' | 'PostgreSQL' | 'Temporal' | 'Temporal SDK', string>>;
   createDatabase(): Promise<string>;
@@ -44,16 +46,20 @@ export async function startStack(): Promise<Stack> {
   const postgres = await startPostgres({ durable: true });
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
+  const metricsPort = await freePort();
   const temporal = start(
     [
       await findTemporalCli(process.env),
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--log-level', 'never'],
-      ...['--port', String(port), '--db-filename', join(directory, 'temporal.db')],
+      ...['--port', String(port), '--metrics-port', String(metricsPort)],
+      ...['--db-filename', join(directory, 'temporal.db')],
       ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => [
         '--search-attribute',
         `${name}=Keyword`,
       ]),
       ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="10ms"'],
+      // A dev server reads the definitions of search attributes anew at every call, no other server does.
+      ...['--dynamic-config-value', 'system.forceSearchAttributesCacheRefreshOnRead=false'],
     ],
     {},
   );
@@ -62,6 +68,7 @@ export async function startStack(): Promise<Stack> {
     address,
     client,
     temporalPid: temporal.pid ?? Number.NaN,
+    temporalMetricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     versions: {
       Node: process.version.slice(1),
       PostgreSQL: await postgresVersion(await postgres.createDatabase()),

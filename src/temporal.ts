@@ -1,11 +1,7 @@
-/**
- * The connections to Temporal. One per use: the dispatcher and the operator API each bring their own
- * deadlines, so that a slow server costs a caller a bounded time.
- */
+/** Where Temporal is, and the connections to it. A slow server costs a caller a bounded time. */
 import {
   Connection,
   type ConnectionOptions,
-  isGrpcServiceError,
   isRetryableError,
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
@@ -13,7 +9,6 @@ import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { messageOf, TidegateError } from './model/error.ts';
-import { SEARCH_ATTRIBUTES } from './model/protocol.ts';
 
 /** Where Temporal is and how to get in. */
 export interface TemporalTarget {
@@ -44,13 +39,14 @@ const CALL_ATTEMPTS_MAX = 3;
 
 /**
  * A connection that is made when first used, and again after every outage. Its calls are tried three
- * times with short pauses: the SDK's default takes 20 s against a dead server, and 39 s for a body
- * that can never fit.
+ * times with short pauses, and end at their deadline: the SDK's default takes 20 s against a dead server,
+ * 39 s for a body that can never fit, and for ever with a server that says nothing.
  */
 export function lazyConnection(target: TemporalTarget): Connection {
-  return Connection.lazy({
+  const connection = Connection.lazy({
     ...(target.connection as ConnectionOptions),
     interceptors: [
+      endsInTime,
       makeGrpcRetryInterceptor({
         retryableDecider: (attempt, status) =>
           attempt < CALL_ATTEMPTS_MAX &&
@@ -61,9 +57,50 @@ export function lazyConnection(target: TemporalTarget): Connection {
       endsWhenClosed,
     ],
   });
+  keepsContextWhileCalling(connection);
+  return connection;
 }
 
 type Interceptor = ReturnType<typeof makeGrpcRetryInterceptor>;
+
+/** How long a call may take, its tries together. */
+const CALL_MS_MAX = 5_000;
+/** Where somebody waits for the answer, and where a server takes its time. */
+const CALL_MS_MAX_BY_METHOD: Readonly<Record<string, number>> = {
+  '/grpc.health.v1.Health/Check': 1_000,
+  '/temporal.api.workflowservice.v1.WorkflowService/QueryWorkflow': 2_000,
+  '/temporal.api.operatorservice.v1.OperatorService/ListSearchAttributes': 10_000,
+  '/temporal.api.operatorservice.v1.OperatorService/AddSearchAttributes': 10_000,
+};
+
+const endsInTime: Interceptor = (options, nextCall) => {
+  const msMax = CALL_MS_MAX_BY_METHOD[options.method_definition.path] ?? CALL_MS_MAX;
+  return nextCall({ ...options, deadline: Date.now() + msMax }) as ReturnType<Interceptor>;
+};
+
+/**
+ * The SDK hands a call's metadata on through an AsyncLocalStorage. Before Node.js 24, the first use of
+ * one makes every promise of the process dearer: a fifth of what the ingress spends on an event. The SDK
+ * reads the metadata in the same turn in which it sets it, so a variable does. A deadline that is set with
+ * the SDK's `withDeadline` is forgotten at the first `await`: every call has one already.
+ */
+function keepsContextWhileCalling({ callContextStorage }: Connection): void {
+  type Context = ReturnType<typeof callContextStorage.getStore>;
+  let current: Context;
+  Object.assign(callContextStorage, {
+    getStore: () => current,
+    run: <Result>(context: Context, call: () => Result): Result => {
+      const before = current;
+      current = context;
+      try {
+        return call();
+      } finally {
+        current = before;
+      }
+    },
+  });
+}
+
 type Listener = Parameters<ReturnType<Interceptor>['start']>[1];
 const CANCELLED = 1;
 
@@ -88,19 +125,15 @@ const endsWhenClosed: Interceptor = (options, nextCall) => {
   }
 };
 
-const HEALTH_DEADLINE_MS = 1_000;
-
 /**
  * Resolves when the server answers that it serves.
  * @throws TidegateError `temporal_unavailable`.
  */
 export async function pingTemporal(connection: Connection): Promise<void> {
   try {
-    await connection.withDeadline(Date.now() + HEALTH_DEADLINE_MS, () =>
-      connection.healthService.check({
-        service: 'temporal.api.workflowservice.v1.WorkflowService',
-      }),
-    );
+    await connection.healthService.check({
+      service: 'temporal.api.workflowservice.v1.WorkflowService',
+    });
   } catch (error) {
     throw new TidegateError(
       'temporal_unavailable',
@@ -109,101 +142,3 @@ export async function pingTemporal(connection: Connection): Promise<void> {
     );
   }
 }
-
-const INDEXED_VALUE_TYPE_KEYWORD = 2;
-const REGISTER_MS_MAX = 10_000;
-/** https://grpc.io/docs/guides/status-codes/ */
-const GRPC = {
-  deadlineExceeded: 4,
-  alreadyExists: 6,
-  permissionDenied: 7,
-  unimplemented: 12,
-} as const;
-
-/**
- * Registers the search attributes where they are missing. A Temporal that does not allow this call
- * needs an administrator to add them (docs/operating/running.md).
- *
- * @returns `unchecked` when the caller may not even list them, so that nothing is known.
- * @throws TidegateError `temporal_unavailable` when Temporal does not answer · `config_invalid` when
- * one exists with another type, or cannot be added.
- */
-export async function ensureSearchAttributes(
-  connection: Connection,
-  namespace: string,
-): Promise<'registered' | 'unchecked'> {
-  try {
-    return await connection.withDeadline(Date.now() + REGISTER_MS_MAX, () =>
-      addMissing(connection, namespace),
-    );
-  } catch (error) {
-    if (TidegateError.is(error)) throw error;
-    if (isAway(error)) {
-      throw new TidegateError(
-        'temporal_unavailable',
-        `Temporal does not answer: ${messageOf(error)}. Check that it runs and that TEMPORAL_ADDRESS names it.`,
-        { cause: error },
-      );
-    }
-    throw new TidegateError(
-      'config_invalid',
-      `Temporal refuses to register the search attributes ${NAMES.join(', ')} (Keyword) in the namespace ${namespace}: ${messageOf(error)}. Check TEMPORAL_NAMESPACE, or add them by hand (docs/operating/running.md).`,
-      { cause: error },
-    );
-  }
-}
-
-const NAMES = Object.values(SEARCH_ATTRIBUTES);
-
-async function addMissing(
-  connection: Connection,
-  namespace: string,
-): Promise<'registered' | 'unchecked'> {
-  const found = await listed(connection, namespace);
-  if (found === undefined) return 'unchecked';
-  const wrong = NAMES.filter(
-    (name) => (found[name] ?? INDEXED_VALUE_TYPE_KEYWORD) !== INDEXED_VALUE_TYPE_KEYWORD,
-  );
-  if (wrong.length > 0) {
-    throw new TidegateError(
-      'config_invalid',
-      `The Temporal namespace ${namespace} has the search attributes ${wrong.join(', ')} with another type than Keyword. Use another namespace.`,
-    );
-  }
-  const missing = NAMES.filter((name) => found[name] === undefined);
-  if (missing.length === 0) return 'registered';
-  try {
-    await connection.operatorService.addSearchAttributes({
-      namespace,
-      searchAttributes: Object.fromEntries(
-        missing.map((name) => [name, INDEXED_VALUE_TYPE_KEYWORD]),
-      ),
-    });
-  } catch (error) {
-    // Another process of ours was faster.
-    if (!hasCode(error, GRPC.alreadyExists)) throw error;
-  }
-  return 'registered';
-}
-
-/** The types of the namespace's search attributes; undefined when the caller may not see them. */
-async function listed(
-  connection: Connection,
-  namespace: string,
-): Promise<Readonly<Record<string, number>> | undefined> {
-  try {
-    const { customAttributes } = await connection.operatorService.listSearchAttributes({
-      namespace,
-    });
-    return customAttributes;
-  } catch (error) {
-    if (hasCode(error, GRPC.permissionDenied, GRPC.unimplemented)) return undefined;
-    throw error;
-  }
-}
-
-const hasCode = (error: unknown, ...codes: readonly number[]): boolean =>
-  isGrpcServiceError(error) && codes.includes(error.code);
-
-const isAway = (error: unknown): boolean =>
-  isGrpcServiceError(error) && (isRetryableError(error) || hasCode(error, GRPC.deadlineExceeded));

@@ -28,7 +28,6 @@ export function standingOf(routing: Routing | undefined, buildId: string): Stand
 
 // Temporal asks a workflow of its own for the answer: seldom enough for a hundred workers.
 const EVERY_MS = 30_000;
-const DEADLINE_MS = 5_000;
 /** https://grpc.io/docs/guides/status-codes/ */
 const NOT_FOUND = 5;
 
@@ -73,12 +72,10 @@ const remedy = ({ deploymentName, buildId }: WorkerDeploymentVersion): string =>
 async function routingOf(options: StandingOptions): Promise<Routing | undefined> {
   const { connection, namespace, version } = options;
   try {
-    const { workerDeploymentInfo } = await connection.withDeadline(Date.now() + DEADLINE_MS, () =>
-      connection.workflowService.describeWorkerDeployment({
-        namespace,
-        deploymentName: version.deploymentName,
-      }),
-    );
+    const { workerDeploymentInfo } = await connection.workflowService.describeWorkerDeployment({
+      namespace,
+      deploymentName: version.deploymentName,
+    });
     return workerDeploymentInfo?.routingConfig ?? undefined;
   } catch (error) {
     if (isGrpcServiceError(error) && error.code === NOT_FOUND) return undefined;

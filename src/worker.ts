@@ -23,8 +23,9 @@ import type { WorkerMetrics } from './metrics/worker-metrics.ts';
 import type { BoundConnector } from './model/connector.ts';
 import { messageOf, TidegateError } from './model/error.ts';
 import { TASK_QUEUE } from './model/protocol.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
 import type { Logger } from './telemetry.ts';
-import { ensureSearchAttributes, lazyConnection, type TemporalTarget } from './temporal.ts';
+import { lazyConnection, type TemporalTarget } from './temporal.ts';
 
 export interface WorkerOptions {
   readonly temporal: TemporalTarget;
@@ -117,7 +118,7 @@ function createWorker(options: WorkerOptions, connection: NativeConnection): Pro
     }),
     dataConverter: withDataByReference(options.temporal.dataConverter, dataByReference(journal)),
     activities: {
-      ...(metrics?.parking(journal.activities) ?? journal.activities),
+      ...(metrics?.noting(journal.activities) ?? journal.activities),
       ...emitActivities({
         onAppended: wakeDispatchers(options.journal),
         now: () => new Date(),

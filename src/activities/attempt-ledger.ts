@@ -12,15 +12,24 @@ export interface AttemptLedger {
   readonly free: number;
 }
 
+/** Of Temporal's activity info. */
+interface AttemptInfo {
+  readonly attempt: number;
+  readonly heartbeatDetails: unknown;
+  /** When the activity was scheduled, before its first attempt. */
+  readonly scheduledTimestampMs: number;
+}
+
 /** The ledger at the beginning of an attempt. */
 export function openLedger(
-  { attempt, heartbeatDetails }: { readonly attempt: number; readonly heartbeatDetails: unknown },
+  { attempt, heartbeatDetails, scheduledTimestampMs }: AttemptInfo,
   nowMs: number,
 ): AttemptLedger {
   const kept = isLedger(heartbeatDetails) ? heartbeatDetails : undefined;
   // An operator may reset an activity: its attempts begin at 1 again.
-  const stale = kept === undefined || kept.ended >= attempt;
-  return stale ? { startedAtMs: nowMs, ended: 0, free: 0 } : kept;
+  if (kept !== undefined && kept.ended < attempt) return kept;
+  // An attempt before this one died before its first heartbeat: it began after it was scheduled.
+  return { startedAtMs: attempt > 1 ? scheduledTimestampMs : nowMs, ended: 0, free: 0 };
 }
 
 /** The ledger at the end of an attempt. */

@@ -174,7 +174,7 @@ function watchAttempt(call: OperationCall, timeoutMs: number, ledger: AttemptLed
     const message = `${name} gave no answer within ${formatDuration(timeoutMs)}`;
     controller.abort(operationError('transient', message, { mayHaveHappened: true }));
   }, timeoutMs);
-  context.heartbeat(ledger);
+  // None at once: most operations have ended by then, and each is a write and a billed action of Temporal's.
   const heartbeats = setInterval(() => context.heartbeat(ledger), OPERATION_HEARTBEAT_MS / 3);
   if (cancellationSignal.aborted) onCancel();
   else cancellationSignal.addEventListener('abort', onCancel, { once: true });

@@ -1,4 +1,9 @@
-import { type Client, isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import {
   defineSearchAttributeKey,
   NamespaceNotFoundError,
@@ -12,12 +17,18 @@ import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '..
 import type { RunId, RunParts } from '../model/run.ts';
 import type { RunPlaces } from './places.ts';
 
-/** Hands deliveries to a run, starting it if it is not running. */
-export type Deliver = (run: RunId, parts: RunParts, batch: readonly Delivery[]) => Promise<void>;
+/** Hands deliveries to a run, starting it if it is not running. Says to which execution, where that is known. */
+export type Deliver = (
+  run: RunId,
+  parts: RunParts,
+  batch: readonly Delivery[],
+) => Promise<string | undefined>;
 
-const CALL_DEADLINE_MS = 5_000;
-
-/** {@link Deliver} by Temporal's signalWithStart: one call, whatever the size of the batch. */
+/**
+ * {@link Deliver} in one call to Temporal, whatever the size of the batch. A run's first deliveries are the input
+ * of an execution that Temporal begins only if it knows of none of that run; all others are a signal, with
+ * which it begins one if none is open.
+ */
 export function temporalDeliver(
   client: Client,
   options: {
@@ -30,23 +41,40 @@ export function temporalDeliver(
 ): Deliver {
   const onePlace = { client, taskQueue: TASK_QUEUE };
   return async (run, parts, batch) => {
-    const first = batch[0]?.event;
-    if (first === undefined) return;
+    const first = batch[0];
+    if (first === undefined) return undefined;
     const place = (await options.placeToSend?.(run, parts.tenant)) ?? onePlace;
     const marked = options.markedOf?.(parts.flow);
     const input: RunInput = { run, ...parts, ...(marked === undefined ? {} : { marked }) };
-    await place.client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
-      place.client.workflow.signalWithStart(parts.flow, {
-        workflowId: run,
-        taskQueue: place.taskQueue,
-        args: [input],
-        signal: DELIVER_SIGNAL,
-        signalArgs: [batch],
-        staticSummary: summary(parts, first, options.summaryOf(parts.flow)),
-        typedSearchAttributes: searchAttributes(parts, first),
-      }),
-    );
+    const { workflow } = place.client;
+    const common = {
+      workflowId: run,
+      taskQueue: place.taskQueue,
+      staticSummary: summary(parts, first.event, options.summaryOf(parts.flow)),
+      typedSearchAttributes: searchAttributes(parts, first.event),
+    };
+    if (first.number === 1) {
+      const args: [RunInput] = [{ ...input, execution: 'first', deliveries: batch }];
+      const began = await unlessKnown(() =>
+        workflow.start(parts.flow, { ...common, args, workflowIdReusePolicy: 'REJECT_DUPLICATE' }),
+      );
+      if (began !== undefined) return began.firstExecutionRunId;
+    }
+    const args: [RunInput] = [{ ...input, execution: 'later' }];
+    const signal = { signal: DELIVER_SIGNAL, signalArgs: [batch] };
+    const sent = await workflow.signalWithStart(parts.flow, { ...common, args, ...signal });
+    return sent.signaledRunId;
   };
+}
+
+/** Undefined when Temporal knows the run, open or not: what is sent is a repeat, or another journal's first. */
+async function unlessKnown<Begun>(begin: () => Promise<Begun>): Promise<Begun | undefined> {
+  try {
+    return await begin();
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
+    throw error;
+  }
 }
 
 /** Whether a run has taken in all that it was sent, or has ended. */
@@ -60,9 +88,7 @@ export function temporalHasTakenIn(clientOfRun: (run: RunId) => Promise<Client>)
   return async (run) => {
     const client = await clientOfRun(run);
     try {
-      const { raw } = await client.withDeadline(Date.now() + CALL_DEADLINE_MS, () =>
-        client.workflow.getHandle(run).describe(),
-      );
+      const { raw } = await client.workflow.getHandle(run).describe();
       return (raw.pendingWorkflowTask ?? undefined) === undefined;
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return true;

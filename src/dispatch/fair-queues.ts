@@ -1,4 +1,5 @@
-import { parseRunId, type RunId } from '../model/run.ts';
+import type { RunId } from '../model/run.ts';
+import { type CallsInFlight, tenantOf } from './calls-in-flight.ts';
 import type { RunQueue } from './run-queue.ts';
 
 /** The queues of runs that have something to send, in the order of their turns. */
@@ -13,9 +14,14 @@ export interface FairQueues {
   /**
    * A run of each tenant, then a second of each, and so on: a tenant with 100,000 runs waits for its
    * next turn as long as one with a single run. Within a tenant, who waits longest is first. A run that is not
-   * due does not use up its tenant's turn. @param isDue default: all are
+   * due does not use up its tenant's turn; when one that is due is not allowed one, its tenant has no further turn.
    */
-  turns(isDue?: (queue: RunQueue) => boolean): Iterable<RunQueue>;
+  turns(choice?: {
+    /** @default all are */
+    readonly isDue?: (queue: RunQueue) => boolean;
+    /** Asked of a run that is due. @default all are */
+    readonly isAllowed?: (queue: RunQueue) => boolean;
+  }): Iterable<RunQueue>;
   /** Its tenant has had a turn: the others come before it. Not while `turns` is being read. */
   served(queue: RunQueue): void;
 }
@@ -46,7 +52,7 @@ export function fairQueues(): FairQueues {
     },
     delete: remove,
     all: () => byRun.values(),
-    *turns(isDue = () => true) {
+    *turns({ isDue = () => true, isAllowed = () => true } = {}) {
       // Lines are opened as they are come to: most of the time only the first few get a turn.
       let lines: Iterable<Iterator<RunQueue, undefined>> = opened(tenants.values());
       let left: Iterator<RunQueue, undefined>[];
@@ -54,7 +60,7 @@ export function fairQueues(): FairQueues {
         left = [];
         for (const line of lines) {
           const next = nextDue(line, isDue);
-          if (next === undefined) continue;
+          if (next === undefined || !isAllowed(next)) continue;
           left.push(line);
           yield next;
         }
@@ -81,15 +87,22 @@ export interface Turns {
 }
 
 /**
- * Takes the next turns, as many as calls may begin now. The invariant of fairness: from when a tenant has a run
- * that is due until that run, or another of the tenant, has its turn, no other tenant has more than one.
- * So with the backlogs of N tenants before it, a single event waits for at most N calls to begin, however
- * long those backlogs are; and as a call that is under way takes nothing but its place, a slow run holds
- * up nobody while there is another place.
+ * Takes the next turns, as many as calls may begin now; each counts as a call under way from now on. Two
+ * invariants of fairness:
+ *
+ * From when a tenant that has less than its share of the places has a run that is due, until that run or another
+ * of the tenant has its turn, no other tenant has more than one turn. So with the backlogs of N tenants
+ * before it, a single event waits for at most N calls to begin, however long those backlogs are.
+ *
+ * No tenant begins a call beyond its share. So calls that hang, of one run or of all runs of a tenant, hold up no
+ * other tenant.
+ *
+ * @param places how many calls may be under way.
  */
 export function takeTurns(
   queues: FairQueues,
-  { now, most }: { readonly now: number; readonly most: number },
+  calls: CallsInFlight,
+  { now, places }: { readonly now: number; readonly places: number },
 ): Turns {
   const taken: RunQueue[] = [];
   let isMoreDue = false;
@@ -99,9 +112,17 @@ export function takeTurns(
     if (notBefore > now) nextAt = Math.min(nextAt, notBefore);
     return notBefore <= now;
   };
-  for (const queue of queues.turns(isDue)) {
-    isMoreDue = taken.length >= most;
-    if (isMoreDue) break;
+  const hasShare = ({ run }: RunQueue): boolean => {
+    const has = calls.hasShare(run, places);
+    isMoreDue ||= !has;
+    return has;
+  };
+  for (const queue of queues.turns({ isDue, isAllowed: hasShare })) {
+    if (calls.all() >= places) {
+      isMoreDue = true;
+      break;
+    }
+    calls.begin(queue.run);
     taken.push(queue);
   }
   for (const queue of taken) queues.served(queue);
@@ -123,5 +144,3 @@ function* opened(
 ): Generator<Iterator<RunQueue, undefined>> {
   for (const line of lines) yield line.values();
 }
-
-const tenantOf = (run: RunId): string => parseRunId(run)?.tenant ?? '';

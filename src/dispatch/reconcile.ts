@@ -7,7 +7,6 @@ import type { Logger } from '../telemetry.ts';
 /** A run is looked at when nothing has been heard of it for this long. */
 const IDLE_MS = 60_000;
 const RUNS_MAX = 100;
-const DEADLINE_MS = 2_000;
 /** Workflow tasks that fail this often in a row are a fault of the flow's code, not of a worker. */
 const FAILING_ATTEMPTS = 5;
 
@@ -35,14 +34,14 @@ export async function reconcile(
     const ending = await endingOf(clientOf(pending.namespace), pending, failingAttempts);
     switch (ending.kind) {
       case 'open':
+        await journal.markRecovered(pending.run);
         break;
       case 'failing':
         await journal.markDispatchFailed(pending.run, ending.reason);
         break;
       case 'ended':
-        await journal.settleLost(pending.run, pending.sentThrough, ending.reason);
         // It may have settled and ended while it was looked at.
-        if (!(await wasLost(journal, pending))) break;
+        if (!(await journal.settleLost(pending.run, pending.sentThrough, ending.reason))) break;
         logger.warn(
           { run: pending.run, reason: ending.reason },
           'a run was lost: see its dead letter',
@@ -54,14 +53,6 @@ export async function reconcile(
     }
   }
   return lost;
-}
-
-async function wasLost(journal: Journal, { run, sentThrough }: PendingRun): Promise<boolean> {
-  const settlements = (await journal.findRun(run))?.settlements ?? [];
-  return settlements.some(
-    ({ outcome, fromNumber, throughNumber }) =>
-      outcome === 'lost' && fromNumber <= sentThrough && sentThrough <= throughNumber,
-  );
 }
 
 const EVERY_MS = 30_000;
@@ -90,9 +81,7 @@ async function endingOf(
   failingAttempts: number,
 ): Promise<Ending> {
   try {
-    const { status, closeTime, raw } = await client.withDeadline(Date.now() + DEADLINE_MS, () =>
-      client.workflow.getHandle(run).describe(),
-    );
+    const { status, closeTime, raw } = await client.workflow.getHandle(run).describe();
     // Not by its status: a paused one goes on some day.
     if (closeTime !== undefined) {
       return {

@@ -2,9 +2,19 @@ import type { Delivery } from '../model/event.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { RunId } from '../model/run.ts';
 
+/** A hot key gets at most four calls a second: Temporal's guidance is five signals a second. */
+export const SPACING_MS = 250;
+
+/** What a dispatcher holds in all of its queues together. */
+export interface InMemory {
+  deliveries: number;
+}
+
 /** The deliveries of one run that a dispatcher holds, in order, none missing between them. */
 export interface RunQueue {
   readonly run: RunId;
+  /** Counts what waits here, too. */
+  readonly inMemory: InMemory;
   /** The highest number that the run has been sent; undefined until the journal has been asked. */
   sentThrough: number | undefined;
   waiting: Delivery[];
@@ -16,6 +26,8 @@ export interface RunQueue {
   /** No call before this time of `performance.now`: spacing of a hot key, or the pause after a failure. */
   notBefore: number;
   failures: number;
+  /** Why Temporal takes nothing for the run, as it was logged last; undefined once it has taken something. */
+  blockedFor: string | undefined;
   /** Set while one of the deliveries through a number is refused, and not known which. */
   suspects: Suspects | undefined;
 }
@@ -27,8 +39,12 @@ export interface Suspects {
   readonly count: number;
 }
 
-export const createRunQueue = (run: RunId, sentThrough: number | undefined): RunQueue => ({
+export const createRunQueue = (
+  run: RunId,
+  { sentThrough, inMemory }: Pick<RunQueue, 'sentThrough' | 'inMemory'>,
+): RunQueue => ({
   run,
+  inMemory,
   sentThrough,
   waiting: [],
   isBehind: false,
@@ -36,6 +52,7 @@ export const createRunQueue = (run: RunId, sentThrough: number | undefined): Run
   isSending: false,
   notBefore: 0,
   failures: 0,
+  blockedFor: undefined,
   suspects: undefined,
 });
 
@@ -53,17 +70,29 @@ const nextNumber = (queue: RunQueue): number | undefined => {
 
 /**
  * Takes a delivery that has just been committed. Commits of concurrent requests are told in any
- * order: one that does not follow what is held is left in the journal, which knows the order.
+ * order: one that does not follow what is held, or for which there is no room, is left in the journal, which
+ * knows the order.
  */
-export function offerDelivery(queue: RunQueue, delivery: Delivery, hasRoom: boolean): boolean {
+export function offerDelivery(queue: RunQueue, delivery: Delivery): void {
   const next = nextNumber(queue);
-  if (next !== undefined && delivery.number < next) return false;
-  if (!queue.isBehind && hasRoom && delivery.number === next) {
-    queue.waiting.push(delivery);
-    return true;
-  }
-  fallBehind(queue);
-  return false;
+  if (next !== undefined && delivery.number < next) return;
+  const hasRoom = queue.inMemory.deliveries < LIMITS.dispatchQueueMax;
+  if (!queue.isBehind && hasRoom && delivery.number === next) holdMore(queue, [delivery]);
+  else fallBehind(queue);
+}
+
+/** Holds deliveries that follow what is held. */
+export function holdMore(queue: RunQueue, deliveries: readonly Delivery[]): void {
+  queue.waiting.push(...deliveries);
+  queue.inMemory.deliveries += deliveries.length;
+}
+
+/** Holds nothing of the run any more: it is in the journal, which tells of it again. */
+export function letGo(queue: RunQueue): void {
+  queue.inMemory.deliveries -= queue.waiting.length;
+  queue.waiting = [];
+  queue.isBehind = false;
+  queue.suspects = undefined;
 }
 
 /** What goes in one call. */
@@ -103,7 +132,9 @@ export const isTooMuch = (unasked: Unasked, batch: Batch): boolean =>
 export function settleBatch(queue: RunQueue, batch: readonly Delivery[]): void {
   queue.sentThrough = batch.at(-1)?.number ?? queue.sentThrough;
   queue.waiting = queue.waiting.slice(batch.length);
+  queue.inMemory.deliveries -= batch.length;
   queue.failures = 0;
+  queue.blockedFor = undefined;
   queue.suspects = suspectsAfter(queue);
 }
 

@@ -181,10 +181,12 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
   });
   const server = createBoundedServer(app);
   server.on('drop', metrics.connectionDropped);
-  const { host, port } = config;
   const address = await listen(server, {
-    ...{ host, port, backlog: LIMITS.connectionsWaitingMax },
-    ...{ what: 'the ingress', variable: 'PORT' },
+    host: config.host,
+    port: config.port,
+    backlog: LIMITS.connectionsWaitingMax,
+    what: 'the ingress',
+    variable: 'PORT',
   }).catch(async (error: unknown) => {
     await pressure.stop();
     throw error;

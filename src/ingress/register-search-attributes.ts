@@ -1,7 +1,7 @@
 import type { Connection } from '@temporalio/client';
 import { messageOf, TidegateError } from '../model/error.ts';
+import { ensureSearchAttributes } from '../search-attributes.ts';
 import type { Logger } from '../telemetry.ts';
-import { ensureSearchAttributes } from '../temporal.ts';
 
 const PAUSE_MS = 5_000;
 

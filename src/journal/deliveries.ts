@@ -105,6 +105,14 @@ export interface PendingRun {
   readonly namespace?: string;
 }
 
+/** How far a run has been sent. */
+export interface SentMark {
+  readonly run: RunId;
+  readonly through: number;
+  /** Which of its executions has it. Noted of the first, which does not tell the journal that it begins. */
+  readonly execution?: string;
+}
+
 /** Where the workflow of a run is. */
 export interface RunPlace {
   readonly taskQueue: string;

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Delivery } from '../model/event.ts';
 import type { RunId } from '../model/run.ts';
-import type { PendingRun } from './deliveries.ts';
+import type { PendingRun, SentMark } from './deliveries.ts';
 import { eventsBySeq, isRecent } from './event-data.ts';
 import { PREPARED } from './prepared.ts';
 import type { JournalDatabase } from './schema.ts';
@@ -150,16 +150,20 @@ export async function deliveriesAfter(
 export async function markSent(
   database: JournalDatabase,
   holder: string,
-  marks: readonly { readonly run: RunId; readonly through: number }[],
+  marks: readonly SentMark[],
 ): Promise<void> {
   if (marks.length === 0) return;
   await sql`${PREPARED}
     with mark as (
-      select run, max(through) as through
-      from json_to_recordset(${JSON.stringify(marks)}::json) as mark (run text, through bigint)
-      group by run
+      select distinct on (run) *
+      from json_to_recordset(${JSON.stringify(marks)}::json) as mark (
+        run text, through bigint, execution text
+      )
+      order by run, through desc
     ), held as (
-      select runs.run, least(mark.through, runs.accepted_through) as through
+      select runs.run, least(mark.through, runs.accepted_through) as through,
+        case when runs.workflow_run_id is null and runs.settled_through = 0 then mark.execution end
+          as first_execution
       from mark
       join runs on runs.run = mark.run
       join lanes on lanes.lane = runs.lane
@@ -180,6 +184,8 @@ export async function markSent(
         when held.through > runs.settled_through then coalesce(runs.begun_at, now())
         else runs.begun_at
       end,
+      workflow_run_id = coalesce(held.first_execution, runs.workflow_run_id),
+      opened_at = case when held.first_execution is null then runs.opened_at else now() end,
       dispatch_error = null,
       updated_at = now(),
       touched_at = now()
@@ -196,6 +202,17 @@ export async function markDispatchFailed(
     .updateTable('runs')
     .set({ dispatch_error: storable(error), updated_at: sql<Date>`now()` })
     .where('run', '=', run)
+    .execute();
+}
+
+export async function markRecovered(database: JournalDatabase, run: RunId): Promise<void> {
+  await database
+    .updateTable('runs')
+    .set({ dispatch_error: null, updated_at: sql<Date>`now()` })
+    .where('run', '=', run)
+    .where('dispatch_error', 'is not', null)
+    // Else it may say why what is left is not sent.
+    .whereRef('sent_through', '=', 'accepted_through')
     .execute();
 }
 

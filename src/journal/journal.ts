@@ -27,6 +27,7 @@ import type {
   RawDelivery,
   Rejection,
   RunPlace,
+  SentMark,
 } from './deliveries.ts';
 import type {
   ApiKeyRow,
@@ -160,12 +161,14 @@ export interface Journal {
     bounds: { readonly count: number; readonly bytes: number },
   ): Promise<readonly Delivery[]>;
   /** Raises `sentThrough`; never lowers it. Refused silently for lanes this holder has lost. */
-  markSent(
-    holder: string,
-    marks: readonly { readonly run: RunId; readonly through: number }[],
-  ): Promise<void>;
-  /** Notes why a run's deliveries could not be sent; cleared by the next markSent, or when the run is settled. */
+  markSent(holder: string, marks: readonly SentMark[]): Promise<void>;
+  /**
+   * Notes why a run's deliveries could not be sent, or that its code fails; cleared by the next markSent, by
+   * markRecovered, or when the run is settled.
+   */
   markDispatchFailed(run: RunId, error: string): Promise<void>;
+  /** Clears what markDispatchFailed noted, unless something is left to send: of a run whose code fails no more. */
+  markRecovered(run: RunId): Promise<void>;
   /** Counts one more refusal of a delivery that was sent alone; how many there were. */
   countRefusal(refusal: Pick<Undeliverable, 'run' | 'number' | 'reason'>): Promise<number>;
   /**
@@ -189,8 +192,8 @@ export interface Journal {
   placeRun(run: RunId, place: RunPlace): Promise<RunPlace>;
   /** Whether any open run has a place that it was given so. */
   hasPlacedRuns(): Promise<boolean>;
-  /** Settles a run's deliveries through a number as `lost`, for dead letters. */
-  settleLost(run: RunId, through: number, reason: string): Promise<void>;
+  /** Settles a run's deliveries through a number as `lost`, for dead letters; false when they were settled already. */
+  settleLost(run: RunId, through: number, reason: string): Promise<boolean>;
 
   /** What runs write, by the names of the local activities. */
   readonly activities: JournalActivities;

@@ -14,6 +14,7 @@ import {
   doubtfulRuns,
   isHeld,
   markDispatchFailed,
+  markRecovered,
   markSent,
   pendingRuns,
 } from './dispatch-queries.ts';
@@ -98,6 +99,7 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
     deliveriesAfter: (run, after, bounds) => deliveriesAfter(database, run, after, bounds),
     markSent: (holder, marks) => markSent(database, holder, marks),
     markDispatchFailed: (run, error) => markDispatchFailed(database, run, error),
+    markRecovered: (run) => markRecovered(database, run),
     countRefusal: (refusal) => countRefusal(database, refusal),
     setAside: (holder, undeliverable) => setAside(database, holder, undeliverable),
     doubtfulRuns: (lanes, idleMs, limit) => doubtfulRuns(database, lanes, idleMs, limit),

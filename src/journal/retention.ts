@@ -360,7 +360,11 @@ async function forgetRuns(
     with gone as (
       delete from deliveries
       where event_seq in (select json_array_elements_text(${JSON.stringify(seqs)}::json)::bigint)
-      returning run
+      returning run, number
+    ), set_aside as (
+      -- Closed ones: an open one keeps its event.
+      delete from undeliverable using gone
+      where undeliverable.run = gone.run and undeliverable.number = gone.number
     )
     select distinct run from gone`.execute(transaction);
   const runs = JSON.stringify(rows.map(({ run }) => run));

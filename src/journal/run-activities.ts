@@ -18,7 +18,9 @@ import { recordStep } from './step-records.ts';
 /** What runs write, and read of themselves. Every one can be repeated: Temporal calls an activity at least once. */
 export const runActivities = (database: JournalDatabase): JournalActivities => ({
   'journal.open': (input) => openRun(database, input),
-  'journal.settle': (input) => settle(database, input),
+  'journal.settle': async (input) => {
+    await settle(database, input);
+  },
   'journal.park': (input) => parkRun(database, input),
   'journal.voice': (input) => voice(database, input),
   'journal.resume': (input) => resumeRun(database, input),

@@ -47,11 +47,13 @@ const reach = (through: number): ReturnType<typeof sql> => sql`
  * Settles a run's deliveries through a number, from where the last settlement ended: one statement,
  * in which the run's row is locked first. Does nothing when they are settled already. Once all are
  * settled, the run gives its slots back: its row is where they are held, so none can leak.
+ *
+ * @returns whether it settled anything.
  */
-export async function settle(database: JournalDatabase, settlement: Settlement): Promise<void> {
+export async function settle(database: JournalDatabase, settlement: Settlement): Promise<boolean> {
   const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
   const tenant = tenantOf(run);
-  await sql`${PREPARED}
+  const { rows } = await sql`${PREPARED}
     with locked as (
       select run, settled_through, workflow_run_id, status,
         flow, tenant, throttle_key, concurrency_key, waits_since, begun_at, accepted_through,
@@ -90,6 +92,8 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
     )
     update runs set
       settled_through = reached.through,
+      -- A first execution may settle before the dispatcher has noted where it sent the run.
+      workflow_run_id = coalesce(runs.workflow_run_id, ${workflowRunId ?? null}::text),
       sent_through = greatest(runs.sent_through, reached.through),
       accepted_through = greatest(runs.accepted_through, reached.through),
       status = case when runs.accepted_through > reached.through then 'open' else 'settled' end,
@@ -109,5 +113,7 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       updated_at = now(),
       touched_at = now()
     from reached
-    where runs.run = reached.run`.execute(database);
+    where runs.run = reached.run
+    returning runs.run`.execute(database);
+  return rows.length > 0;
 }

@@ -98,6 +98,7 @@ export function serverWakeUps(
     holders.add(holder);
     if (present.has(holder)) return true;
     const asked = client;
+    // The lock only lets others take over sooner: without it there is the lease, whose next renewal asks again.
     const answer = await asked
       ?.query<{ is_present: boolean }>(BE_PRESENT, [holder, `${PRESENCE}${holder}`])
       .catch(() => undefined);

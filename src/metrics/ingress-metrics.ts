@@ -119,9 +119,10 @@ export function ingressMetrics(registry: Registry, readings: IngressReadings): I
       async (run, parts, batch, ...rest) => {
         const startedAt = performance.now();
         try {
-          await deliver(run, parts, batch, ...rest);
+          const execution = await deliver(run, parts, batch, ...rest);
           calls.inc({ outcome: 'delivered' });
           delivered.inc(batch.length);
+          return execution;
         } catch (error) {
           calls.inc({ outcome: classifyCallFailure(error).kind });
           throw error;

@@ -12,8 +12,8 @@ export interface WorkerMetrics {
   readonly operating: (
     activities: Readonly<Record<string, OperationActivity>>,
   ) => Readonly<Record<string, OperationActivity>>;
-  /** Counts what runs note of parks and settlements. */
-  readonly parking: (activities: JournalActivities) => JournalActivities;
+  /** Counts what runs note in the journal: parks and settlements. */
+  readonly noting: (activities: JournalActivities) => JournalActivities;
   /** Told of this build's standing, where the worker has a build id. */
   readonly standing: (build: {
     readonly deployment: string;
@@ -100,7 +100,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
           measured(activity, name !== 'default'),
         ]),
       ),
-    parking: (activities) => ({
+    noting: (activities) => ({
       ...activities,
       async 'journal.park'(input) {
         await activities['journal.park'](input);

@@ -37,6 +37,13 @@ export interface RunInput {
   readonly key: string;
   /** By event type, the paths of fields that are marked `pii`: what the run shows of itself has a mask there. */
   readonly marked?: Readonly<Record<string, readonly string[]>>;
+  /**
+   * `first` when Temporal was told to begin this execution only if it knows of no other of this run: nothing
+   * of the run can be settled yet. Absent when an older Tidegate began it: what it did then must replay.
+   */
+  readonly execution?: 'first' | 'later';
+  /** What the first execution begins with; all that comes later is signalled. */
+  readonly deliveries?: readonly Delivery[];
   /** What the run was doing when it continued as new; absent in its first execution. */
   readonly carried?: CarriedRun;
 }

@@ -47,7 +47,7 @@ export function temporalRunOperations(
       try {
         const client = await clientOfRun(run);
         const handle = client.workflow.getHandle(run);
-        return await within(client, VIEW_MS_MAX, () => handle.query<RunView>(RUN_QUERY));
+        return await within(VIEW_MS_MAX, () => handle.query<RunView>(RUN_QUERY));
       } catch {
         // The journal's row says enough without it: ended, not begun, no worker, Temporal away.
         return undefined;
@@ -57,7 +57,7 @@ export function temporalRunOperations(
       const client = await clientOfRun(run);
       const handle = client.workflow.getHandle(run);
       try {
-        return await within(client, DECIDE_MS_MAX, () =>
+        return await within(DECIDE_MS_MAX, () =>
           handle.executeUpdate<DecisionReceipt, [Decision]>(DECIDE_UPDATE, {
             args: [decision],
             updateId,
@@ -74,17 +74,13 @@ export function temporalRunOperations(
  * The client looks at its deadline only between attempts, and an attempt can wait for a worker that
  * is away, so a timer of ours ends the wait.
  */
-async function within<Result>(
-  client: Client,
-  ms: number,
-  call: () => Promise<Result>,
-): Promise<Result> {
+async function within<Result>(ms: number, call: () => Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(noAnswer(ms)), ms);
   });
   try {
-    return await Promise.race([client.withDeadline(Date.now() + ms, call), timeout]);
+    return await Promise.race([call(), timeout]);
   } finally {
     clearTimeout(timer);
   }

@@ -29,8 +29,7 @@ export function listen(scope: RunScope): void {
   setHandler(deliverSignal, (batch) => {
     scope.signals += 1;
     if (isBatch(batch)) {
-      scope.marked.note(batch);
-      scope.duplicates += scope.inbox.accept(batch, Date.now());
+      receive(scope, batch);
       return;
     }
     // Anybody can send a signal from the Web UI; a bad one must not stop the run.
@@ -43,6 +42,12 @@ export function listen(scope: RunScope): void {
     },
   });
   setHandler(runQuery, () => view(scope));
+}
+
+/** Takes in a batch of deliveries. */
+export function receive(scope: RunScope, batch: readonly Delivery[]): void {
+  scope.marked.note(batch);
+  scope.duplicates += scope.inbox.accept(batch, Date.now());
 }
 
 function decide(scope: RunScope, decision: Decision): DecisionReceipt {

@@ -20,7 +20,7 @@ import { showStage, showStory } from './details.ts';
 import { holdWhileFull, released, told } from './hold.ts';
 import { createInbox } from './inbox.ts';
 import { type EdgeTime, edgeEndsAt, suppress } from './leading-edge.ts';
-import { listen } from './messages.ts';
+import { listen, receive } from './messages.ts';
 import { adoptPark } from './park.ts';
 import { createScope, isGrown, type OpenWindow, type RunScope } from './run-scope.ts';
 import { carriedWindow, carryWindow, openedWindow } from './window-state.ts';
@@ -38,8 +38,9 @@ export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown>
   const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox, Date.now()));
   adoptPark(scope);
   listen(scope);
-  if (carried === undefined) await open(scope);
-  else showStage(scope, 'running', 'continued as new');
+  if (input.deliveries !== undefined) receive(scope, input.deliveries);
+  if (carried !== undefined) showStage(scope, 'running', 'continued as new');
+  else if (input.execution !== 'first') await open(scope);
 
   let phase = firstPhase(carried);
   holdWhileFull(scope).catch((error: unknown) => {
@@ -124,8 +125,10 @@ async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Prom
   });
   scope.lastResult = end.result ?? null;
   scope.window = undefined;
-  // A stage is an event of history each time: what goes on at once is not shown as settled.
-  if (scope.inbox.peek() === undefined) showStage(scope, 'settled', end.outcome);
+  // A stage is an event of history each time: what goes on or ends at once is not shown as settled.
+  const staysOpen =
+    window.edgeTime !== undefined || scope.held || scope.input.execution === undefined;
+  if (staysOpen && scope.inbox.peek() === undefined) showStage(scope, 'settled', end.outcome);
   if (window.edgeTime !== undefined) return { kind: 'edge', time: window.edgeTime };
   if (end.outcome === 'aborted' && scope.inbox.peek() === undefined) {
     return { kind: 'failed', reason: end.reason ?? 'aborted' };
@@ -205,13 +208,14 @@ function continueRun(
   scope: RunScope,
   carried: Omit<CarriedRun, 'seenThrough' | 'inbox'>,
 ): Promise<never> {
-  const { run, flow, tenant, key, marked } = scope.input;
+  const { run, flow, tenant, key, marked, execution } = scope.input;
   return continueAsNew<(input: RunInput) => Promise<unknown>>({
     run,
     flow,
     tenant,
     key,
     ...(marked === undefined ? {} : { marked }),
+    ...(execution === undefined ? {} : { execution }),
     carried: {
       seenThrough: scope.inbox.seenThrough(),
       inbox: scope.inbox.queued(),

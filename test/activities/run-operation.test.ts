@@ -135,7 +135,7 @@ describe('the activity of an operation', () => {
     assert.deepEqual(details, [
       { connector: 'crm', operation: 'go', attempts: 1, idempotencyKey: 'run-1/step-1' },
     ]);
-    assert.deepEqual(attempt.heartbeats, [ledger(0, 0), ledger(1, 0)]);
+    assert.deepEqual(attempt.heartbeats, [ledger(1, 0)]);
     assert.deepEqual(attempt.lines, [
       {
         level: 'info',

@@ -6,14 +6,17 @@ import { readKeyring } from '../../src/encryption/keyring.ts';
 import { parseRetention } from '../../src/ingress/read-retention.ts';
 import { makeAppender } from '../../src/journal/append.ts';
 import { openEmbeddedDatabase, openServerDatabase } from '../../src/journal/database.ts';
+import { leaseLanes } from '../../src/journal/lanes.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import { recordOutbox } from '../../src/journal/outbox.ts';
+import { redeliveryOf } from '../../src/journal/redelivery.ts';
 import { reject } from '../../src/journal/rejections.ts';
 import { eraseDue } from '../../src/journal/retention.ts';
 import { runActivities } from '../../src/journal/run-activities.ts';
 import type { JournalDatabase } from '../../src/journal/schema.ts';
 import { NO_SEALING } from '../../src/journal/sealing.ts';
 import { settle } from '../../src/journal/settle.ts';
+import { setAside } from '../../src/journal/undeliverable.ts';
 import { DAY_MS, daysKept, type Retention } from '../../src/model/retention.ts';
 import { makeRunId } from '../../src/model/run.ts';
 import { testEvent } from '../support/events.ts';
@@ -95,11 +98,14 @@ const suite = (kind: (typeof KINDS)[number]) =>
         data: { canary },
       });
       await append([{ event, status: 'accepted', deliveries: [{ flow: 'flow', key: id, run }] }]);
+      await makeOlder(id, age);
+      return { id, run, event };
+    };
+    const makeOlder = async (id: string, age: number) => {
       await sql`
         update event_data set received_at = ${daysAgo(age)}
         from events where events.seq = event_seq and events.id = ${id}`.execute(database);
       await sql`update events set received_at = ${daysAgo(age)} where id = ${id}`.execute(database);
-      return { id, run, event };
     };
     /** All that a run can make of its first delivery. */
     const worked = async (run: Awaited<ReturnType<typeof received>>['run'], canary = CANARY) => {
@@ -153,6 +159,35 @@ const suite = (kind: (typeof KINDS)[number]) =>
       const { events, forgotten } = await eraseDue(database, week, NOW);
       assert.deepEqual([events, forgotten], [1, 1]);
       assert.deepEqual(await whereIs(id), []);
+    });
+
+    it('forgets what was set aside together with its event, and no other', async () => {
+      await leaseLanes(database, 'holder', 600_000);
+      const { id, run } = await received(401);
+      const event = testEvent({ id: 'later', type: 'debug.line', data: {} });
+      await append([{ event, status: 'accepted', deliveries: [{ flow: 'flow', key: id, run }] }]);
+      await makeOlder('later', 399);
+      for (const number of [1, 2]) {
+        const refused = { run, number, reason: 'too large', holds: false };
+        assert.equal(await setAside(database, 'holder', refused), true);
+      }
+      const letters = async () => {
+        const { rows } = await sql<{ seq: number; number: number }>`
+          select seq, number from undeliverable order by number`.execute(database);
+        return rows;
+      };
+      const forgottenNow = async () => (await eraseDue(database, week, NOW)).forgotten;
+      assert.equal(await forgottenNow(), 0, 'a person has not looked at it');
+      const { discard } = redeliveryOf(database);
+      for (const { seq } of await letters()) {
+        const act = { actor: 'ana', reason: 'not needed' };
+        assert.equal(await discard({ kind: 'undeliverable', number: seq }, act), true);
+      }
+      assert.equal(await forgottenNow(), 1);
+      assert.deepEqual(
+        (await letters()).map(({ number }) => number),
+        [2],
+      );
     });
 
     it('touches nothing that is unsettled, parked, held or lost and open', async () => {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { callsInFlight } from '../../src/dispatch/calls-in-flight.ts';
 import { fairQueues, takeTurns } from '../../src/dispatch/fair-queues.ts';
 import { createRunQueue, type RunQueue } from '../../src/dispatch/run-queue.ts';
+import { LIMITS } from '../../src/model/limits.ts';
 import { makeRunId } from '../../src/model/run.ts';
 
 const queueOf = (tenant: string, key: number): RunQueue =>
-  createRunQueue(makeRunId({ flow: 'flow', tenant, key: `k${key}` }), 0);
+  createRunQueue(makeRunId({ flow: 'flow', tenant, key: `k${key}` }), {
+    sentThrough: 0,
+    inMemory: { deliveries: 0 },
+  });
 const namesOf = (queues: Iterable<RunQueue>): readonly string[] =>
   [...queues].map(({ run }) => run.replace('flow:', ''));
 
@@ -88,19 +93,24 @@ describe('fair queues', () => {
     );
   });
 
-  /** A tenant's runs come at any time; calls end in any order, and some of them never do. */
+  /**
+   * A tenant's runs come at any time; calls end in any order, and some of them never do. While a tenant that has
+   * less than its share waits, no other one has two turns; none has more than its share; and no place
+   * is left empty that somebody may have.
+   */
   it('let a single event wait for at most one call of each other tenant, whatever their backlogs', () => {
     const acts = fc.array(
       fc.oneof(
         fc.record({ act: fc.constant('arrive' as const), tenant: fc.nat(4), runs: fc.nat(12) }),
-        fc.record({ act: fc.constant('end' as const), which: fc.nat(9), hasMore: fc.boolean() }),
+        fc.record({ act: fc.constant('end' as const), which: fc.nat(30), hasMore: fc.boolean() }),
         fc.record({ act: fc.constant('delay' as const), which: fc.nat(30), forTurns: fc.nat(6) }),
       ),
       { minLength: 20, maxLength: 200 },
     );
     fc.assert(
-      fc.property(acts, fc.integer({ min: 1, max: 6 }), (schedule, places) => {
+      fc.property(acts, fc.integer({ min: 1, max: 20 }), (schedule, places) => {
         const queues = fairQueues();
+        const calls = callsInFlight();
         const inFlight: RunQueue[] = [];
         let key = 0;
         let now = 0;
@@ -108,15 +118,22 @@ describe('fair queues', () => {
         const waiting = new Map<string, Map<string, number>>();
         const tenantOf = ({ run }: RunQueue): string => run.split(':')[1] ?? '';
         const isDue = (queue: RunQueue): boolean => !queue.isSending && queue.notBefore <= now;
+        const callsOf = (tenant: string): number =>
+          inFlight.filter((queue) => tenantOf(queue) === tenant).length;
+        const shareOf = (tenant: string): number => {
+          const others = inFlight.length - callsOf(tenant);
+          return Math.max(1, Math.floor(((places - others) * 7) / 8));
+        };
         const noteWaiting = (): void => {
           const due = new Set([...queues.all()].filter(isDue).map(tenantOf));
-          for (const tenant of due) if (!waiting.has(tenant)) waiting.set(tenant, new Map());
-          for (const tenant of waiting.keys()) if (!due.has(tenant)) waiting.delete(tenant);
+          const may = new Set([...due].filter((tenant) => callsOf(tenant) < shareOf(tenant)));
+          for (const tenant of may) if (!waiting.has(tenant)) waiting.set(tenant, new Map());
+          for (const tenant of waiting.keys()) if (!may.has(tenant)) waiting.delete(tenant);
         };
         const pump = (): void => {
           now += 1;
           noteWaiting();
-          const { taken } = takeTurns(queues, { now, most: places - inFlight.length });
+          const { taken } = takeTurns(queues, calls, { now, places });
           for (const queue of taken) {
             const tenant = tenantOf(queue);
             waiting.delete(tenant);
@@ -127,12 +144,11 @@ describe('fair queues', () => {
             }
             queue.isSending = true;
             inFlight.push(queue);
-            // What else the tenant has waits from now on.
-            if ([...queues.all()].some((each) => isDue(each) && tenantOf(each) === tenant)) {
-              waiting.set(tenant, new Map());
-            }
+            assert.ok(callsOf(tenant) <= shareOf(tenant), `${tenant} has more than its share`);
+            noteWaiting();
           }
           assert.ok(inFlight.length <= places);
+          assert.ok(inFlight.length === places || waiting.size === 0, 'a place is left');
         };
         for (const step of schedule) {
           if (step.act === 'arrive') {
@@ -148,6 +164,7 @@ describe('fair queues', () => {
             const [ended] = inFlight.splice(step.which % Math.max(1, inFlight.length), 1);
             if (ended !== undefined) {
               ended.isSending = false;
+              calls.end(ended.run);
               queues.delete(ended.run);
               if (step.hasMore) queues.add(ended);
             }
@@ -161,18 +178,49 @@ describe('fair queues', () => {
 
   it('give every run that is due a turn while a call that never ends has another place', () => {
     const queues = fairQueues();
+    const calls = callsInFlight();
+    const places = 3;
     const slow = queueOf('a', 0);
     queues.add(slow);
-    takeTurns(queues, { now: 0, most: 1 });
+    takeTurns(queues, calls, { now: 0, places });
     slow.isSending = true;
     for (const key of [1, 2, 3]) queues.add(queueOf('a', key));
     const turns: string[] = [];
     for (let turn = 0; turn < 3; turn += 1) {
-      const { taken } = takeTurns(queues, { now: 0, most: 1 });
-      for (const queue of taken) queues.delete(queue.run);
+      const { taken } = takeTurns(queues, calls, { now: 0, places });
+      for (const { run } of taken) {
+        queues.delete(run);
+        calls.end(run);
+      }
       turns.push(...namesOf(taken));
     }
     assert.deepEqual(turns, ['a:k1', 'a:k2', 'a:k3']);
-    assert.deepEqual(takeTurns(queues, { now: 0, most: 1 }).taken, []);
+    assert.deepEqual(takeTurns(queues, calls, { now: 0, places }).taken, []);
+  });
+
+  it('leave a place to whoever comes while all calls of one tenant hang, or of two', () => {
+    const hanging = (places: number) => {
+      const queues = fairQueues();
+      const calls = callsInFlight();
+      return ['a', 'b', 'c', 'd'].map((tenant) => {
+        for (let key = 0; key < 100; key += 1) queues.add(queueOf(tenant, key));
+        const { taken } = takeTurns(queues, calls, { now: 0, places });
+        for (const queue of taken) queue.isSending = true;
+        return taken.length;
+      });
+    };
+    assert.deepEqual(hanging(LIMITS.dispatchConcurrencyMax), [56, 7, 1, 0]);
+    assert.deepEqual(hanging(8), [7, 1, 0, 0]);
+    assert.deepEqual(hanging(1), [1, 0, 0, 0]);
+  });
+
+  it('leave the one place that an outage adds to tenants that have no call under way', () => {
+    const calls = callsInFlight();
+    const [busy, idle] = [queueOf('busy', 1).run, queueOf('idle', 1).run];
+    for (let count = 1; count <= LIMITS.dispatchConcurrencyMax; count += 1) {
+      assert.equal(calls.hasShare(busy, calls.all() + 1), count === 1);
+      assert.ok(calls.hasShare(idle, calls.all() + 1));
+      calls.begin(busy);
+    }
   });
 });

@@ -4,13 +4,19 @@ import type { Deliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
-import { makeRunId, type RunId } from '../../src/model/run.ts';
-import { silent } from '../support/engine.ts';
+import { LIMITS } from '../../src/model/limits.ts';
+import { makeRunId, parseRunId, type RunId } from '../../src/model/run.ts';
+import { createLogger } from '../../src/telemetry.ts';
 import { testEvent } from '../support/events.ts';
 import { until } from '../support/wait.ts';
 
 const BUSY_TENANTS = ['a', 'b', 'c'];
 const RUNS_OF_EACH = 500;
+const PLACES = LIMITS.dispatchConcurrencyMax;
+/** How many of them one tenant has at most. */
+const SHARE = (PLACES * 7) / 8;
+/** As gRPC gives it. */
+const DEADLINE_EXCEEDED = { code: 4, details: 'deadline exceeded', metadata: {} };
 
 describe('a dispatcher with much to send', () => {
   let journal: Journal;
@@ -18,18 +24,21 @@ describe('a dispatcher with much to send', () => {
   /** The runs that were called, in the order in which the calls began. */
   let begun: RunId[] = [];
   let count = 0;
+  let endHanging = (): void => {};
 
   beforeEach(async () => {
     journal = await openJournal({});
     begun = [];
   });
   afterEach(async () => {
+    endHanging();
     await dispatcher?.stop();
     await journal.close();
   });
 
-  const start = (deliver: Deliver): Dispatcher => {
-    dispatcher = createDispatcher({ journal, deliver, logger: silent, holder: 'test' });
+  const start = (deliver: Deliver, onWarning: () => void = () => {}): Dispatcher => {
+    const logger = createLogger({ level: 'warn', destination: { write: onWarning } });
+    dispatcher = createDispatcher({ journal, deliver, logger, holder: 'test' });
     dispatcher.start();
     return dispatcher;
   };
@@ -63,6 +72,65 @@ describe('a dispatcher with much to send', () => {
     await until('the single event to be sent', () => Promise.resolve(begun.includes(run)));
     const waitedFor = begun.slice(before, begun.indexOf(run));
     assert.ok(waitedFor.length <= BUSY_TENANTS.length, `${waitedFor.length} calls: ${waitedFor}`);
+  });
+
+  /** Calls of one tenant that end when and as the test says, until it hangs no more; all others succeed. */
+  const startHanging = async (options: { readonly onWarning?: () => void } = {}) => {
+    const calls: { readonly answer: () => void; readonly timeOut: () => void }[] = [];
+    let hangs = true;
+    await append('hanging', keys(2 * PLACES));
+    const { offer } = start(async (run) => {
+      begun.push(run);
+      if (!hangs || parseRunId(run)?.tenant !== 'hanging') return;
+      await new Promise<void>((resolve, reject) => {
+        const timeOut = () => reject(Object.assign(new Error(), DEADLINE_EXCEEDED));
+        calls.push({ answer: resolve, timeOut });
+      });
+    }, options.onWarning);
+    await until('its calls to begin', () => Promise.resolve(calls.length >= SHARE));
+    endHanging = () => {
+      hangs = false;
+      for (const { answer } of calls) answer();
+    };
+    return { calls, offer };
+  };
+  const sentOf = (tenant: string) => begun.filter((run) => parseRunId(run)?.tenant === tenant);
+  const allSentOf = (tenant: string, count: number) =>
+    until(`${count} runs of ${tenant} to be sent`, () =>
+      Promise.resolve(sentOf(tenant).length >= count),
+    );
+
+  it('sends the events of other tenants while every call of one hangs', async function () {
+    this.timeout(60_000);
+    const { calls, offer } = await startHanging();
+    offer(await append('other', keys(2 * PLACES)));
+    await allSentOf('other', 2 * PLACES);
+    assert.equal(calls.length, SHARE);
+    endHanging();
+    await allSentOf('hanging', 2 * PLACES);
+  });
+
+  it('goes on with other tenants when the calls of one time out', async function () {
+    this.timeout(60_000);
+    let warnings = 0;
+    const { calls, offer } = await startHanging({
+      onWarning: () => {
+        warnings += 1;
+      },
+    });
+    offer(await append('other', ['answered since']));
+    await allSentOf('other', 1);
+    calls[0]?.timeOut();
+    offer(await append('other', ['after the first']));
+    await allSentOf('other', 2);
+    assert.equal(warnings, 0, 'Temporal has answered another');
+    const before = calls.length;
+    for (const { timeOut } of calls) timeOut();
+    await until('others of its calls to begin', () => Promise.resolve(calls.length > before));
+    calls.at(-1)?.timeOut();
+    await until('it to be taken for an outage', () => Promise.resolve(warnings === 1));
+    offer(await append('other', ['in the outage']));
+    await allSentOf('other', 3);
   });
 
   it('sends everything else while the call of one run takes for ever', async function () {

@@ -167,6 +167,16 @@ describe('looking for lost runs, on a real Temporal server', () => {
     await assertLostOnce(run, 1);
   });
 
+  it('takes back what it noted on a run whose code throws no longer', async () => {
+    const run = await send('patient', 'mended');
+    await collected(run, 1);
+    await engine.journal.markDispatchFailed(run, 'its workflow task has failed 7 times');
+    assert.equal(await look(), 0);
+    assert.equal((await engine.row(run))?.dispatchError, undefined);
+    await flush(run);
+    await engine.settled(run, 1);
+  });
+
   it('notes on a run that its code keeps throwing, until the run is settled', async function () {
     this.timeout(60_000);
     const run = await send('buggy', 'bug');

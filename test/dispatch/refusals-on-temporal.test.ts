@@ -8,7 +8,7 @@ import { LANES } from '../../src/journal/journal.ts';
 import type { RunRow } from '../../src/journal/rows.ts';
 import type { Outcome } from '../../src/model/protocol.ts';
 import type { RunId } from '../../src/model/run.ts';
-import { ensureSearchAttributes } from '../../src/temporal.ts';
+import { ensureSearchAttributes } from '../../src/search-attributes.ts';
 import { bundleFlows } from '../../src/worker.ts';
 import { silent, startEngine, type TestEngine } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';

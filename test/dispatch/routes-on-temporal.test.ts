@@ -11,7 +11,7 @@ import { openJournal } from '../../src/journal/open.ts';
 import { ONE_PLACE, type Routes } from '../../src/model/routes.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { temporalRunOperations } from '../../src/operator/run-operations.ts';
-import { ensureSearchAttributes } from '../../src/temporal.ts';
+import { ensureSearchAttributes } from '../../src/search-attributes.ts';
 import { bundleFlows } from '../../src/worker.ts';
 import { silent, startTemporal } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';

@@ -36,7 +36,7 @@ describe('an event that comes while its run closes', () => {
   const effects: string[] = [];
   /** Events whose operation fails so that a person is asked. */
   const failing = new Set<string>();
-  /** Executions that have opened. */
+  /** Executions that have asked the journal what is settled, or have settled something. */
   const executions = new Map<RunId, Set<string>>();
   /** Runs that wanted to end and were not allowed to, because of an event: once per time. */
   const wentOn: RunId[] = [];
@@ -54,17 +54,20 @@ describe('an event that comes while its run closes', () => {
   before(async function () {
     this.timeout(60_000);
     const settledBefore = new Set<string>();
+    const noteExecution = ({ run, workflowRunId }: OpenRunInput | SettleRunInput): void => {
+      executions.set(run, (executions.get(run) ?? new Set()).add(workflowRunId));
+    };
     const settle = async (input: SettleRunInput): Promise<void> => {
       const settlement = `${input.run} ${input.through}`;
       if (settledBefore.has(settlement)) wentOn.push(input.run);
       settledBefore.add(settlement);
+      noteExecution(input);
       await beforeCommit.get(input.run)?.(input);
       await engine.journal.activities['journal.settle'](input);
       await afterCommit.get(input.run)?.(input);
     };
     const open = async (input: OpenRunInput) => {
-      const known = executions.get(input.run) ?? new Set();
-      executions.set(input.run, known.add(input.workflowRunId));
+      noteExecution(input);
       return await engine.journal.activities['journal.open'](input);
     };
     const hold = async (input: HoldRunInput): Promise<void> => {

@@ -269,7 +269,7 @@ describe('The metrics of a worker', () => {
     const registry = new Registry();
     const journal = await openJournal({});
     try {
-      const activities = workerMetrics(registry).parking(journal.activities);
+      const activities = workerMetrics(registry).noting(journal.activities);
       const run = makeRunId({ flow: 'digest', tenant: 'default', key: 'secret-key' });
       const park = { run, workflowRunId: 'w', parkId: '1/x/1', step: 'x#1', reason: 'because' };
       await activities['journal.open']({ run, workflowRunId: 'w', firstNumber: 1 });

@@ -122,6 +122,32 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
     assert.equal(await sentThrough(), 3);
   });
 
+  it('takes from the note of a first delivery which execution has it, and from no later one', async () => {
+    const { run, entry } = freshRun();
+    await journal.append(oneTo(3).map(() => entry()));
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.markSent(first, [{ run, through: 1, execution: 'the-first' }]);
+    const row = await journal.findRun(run);
+    assert.equal(row?.workflowRunId, 'the-first');
+    assert.ok(row.openedAt !== undefined);
+    await journal.markSent(first, [{ run, through: 3, execution: 'another' }]);
+    assert.equal((await journal.findRun(run))?.workflowRunId, 'the-first');
+  });
+
+  it('takes from the first settlement which execution was the first when it was not noted in time', async () => {
+    const { run, entry } = freshRun();
+    await journal.append([entry()]);
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.activities['journal.settle']({
+      run,
+      through: 1,
+      outcome: 'completed',
+      workflowRunId: 'the-first',
+    });
+    await journal.markSent(first, [{ run, through: 1, execution: 'too-late' }]);
+    assert.equal((await journal.findRun(run))?.workflowRunId, 'the-first');
+  });
+
   it('lists the runs with deliveries to send, the longest waiting first', async () => {
     const runs = oneTo(4).map(() => freshRun(unique('flow').replace('-', '_')));
     for (const { entry } of runs) await journal.append([entry(), entry()]);
@@ -184,6 +210,21 @@ onBothDatabases('leasing lanes', ({ fresh }) => {
     assert.equal((await journal.findRun(run))?.dispatchError, 'Temporal said \ufffd no');
     await journal.markSent(first, [{ run, through: 1 }]);
     assert.equal((await journal.findRun(run))?.dispatchError, undefined);
+  });
+
+  it('notes why the code of a run fails until it does not, and keeps why something is not sent', async () => {
+    const { run, entry } = freshRun();
+    const errorAfterRecovery = async () => {
+      await journal.markDispatchFailed(run, 'an error');
+      await journal.markRecovered(run);
+      return (await journal.findRun(run))?.dispatchError;
+    };
+    await journal.append([entry(), entry()]);
+    await journal.leaseLanes(first, LONG_MS);
+    await journal.markSent(first, [{ run, through: 1 }]);
+    assert.equal(await errorAfterRecovery(), 'an error');
+    await journal.markSent(first, [{ run, through: 2 }]);
+    assert.equal(await errorAfterRecovery(), undefined);
   });
 });
 

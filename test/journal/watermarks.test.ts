@@ -87,9 +87,14 @@ onBothDatabases('the watermarks of a run', ({ fresh }) => {
         await journal.activities['journal.settle']({ run, workflowRunId, through, outcome });
         return settled(model, through, outcome);
       }
-      case 'settleLost':
-        await journal.settleLost(run, through, 'terminated');
-        return settled(model, through, 'lost');
+      case 'settleLost': {
+        const lost = settled(model, through, 'lost');
+        assert.equal(
+          await journal.settleLost(run, through, 'terminated'),
+          lost.outcomes.length > model.outcomes.length,
+        );
+        return lost;
+      }
       default:
         return step satisfies never;
     }

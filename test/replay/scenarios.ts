@@ -636,6 +636,46 @@ const played: readonly Scenario[] = [
       await stage.settled();
     },
   },
+  // Recorded when a run's first execution began with its deliveries and asked the journal nothing.
+  {
+    name: 'first-and-later',
+    flow: 'immediate',
+    play: async (stage) => {
+      await stage.send(1);
+      await stage.settled();
+      await stage.ended();
+      await stage.send(1);
+      await stage.settled();
+    },
+  },
+  {
+    name: 'first-with-a-leading-edge',
+    flow: 'leading',
+    play: async (stage) => {
+      await stage.send(4, 100);
+      await stage.settled();
+    },
+  },
+  {
+    name: 'first-continued',
+    flow: 'immediate',
+    grows: true,
+    play: async (stage) => {
+      await stage.continued(() => stage.send(6));
+      await stage.settled();
+    },
+  },
+  {
+    name: 'first-parked',
+    flow: 'twoSteps',
+    failures: ['persistent'],
+    play: async (stage) => {
+      await stage.send(1);
+      await stage.parked();
+      await stage.decide({ action: 'retry' });
+      await stage.settled();
+    },
+  },
 ];
 
 /**

@@ -25,6 +25,8 @@ export interface Stage {
   cancel(): Promise<void>;
   /** Signals with nothing in them. */
   signal(times: number): Promise<void>;
+  /** The run's execution has ended. */
+  ended(): Promise<void>;
   /** The first delivery comes again after the run has ended. */
   repeatFirst(): Promise<void>;
   /** Acts until the run has continued as new. */
@@ -117,6 +119,9 @@ export function stageOf(
         );
         await Promise.all(batch);
       }
+    },
+    async ended() {
+      await handle.result();
     },
     async repeatFirst() {
       await handle.result();

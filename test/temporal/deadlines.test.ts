@@ -3,8 +3,9 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:htt
 import type { AddressInfo } from 'node:net';
 import { Client, type Connection } from '@temporalio/client';
 import { classifyCallFailure, temporalDeliver } from '../../src/dispatch/deliver.ts';
+import { TidegateError } from '../../src/model/error.ts';
 import { makeRunId } from '../../src/model/run.ts';
-import { lazyConnection } from '../../src/temporal.ts';
+import { lazyConnection, pingTemporal } from '../../src/temporal.ts';
 import { testEvent } from '../support/events.ts';
 
 const PARTS = { flow: 'flow', tenant: 'default', key: 'key' };
@@ -15,14 +16,16 @@ describe('a call of the dispatcher to a server that', () => {
   let server: Http2Server;
   let connection: Connection;
   let calls = 0;
+  let namespaces: (string | undefined)[] = [];
   let answer = (_stream: ServerHttp2Stream): void => {};
 
   before(async () => {
     server = createServer();
     server.on('stream', (stream, headers) => {
       stream.on('error', () => {});
-      if (!String(headers[':path']).endsWith('/SignalWithStartWorkflowExecution')) return;
+      if (!/\/(SignalWith)?StartWorkflowExecution$/.test(String(headers[':path']))) return;
       calls += 1;
+      namespaces.push(headers['temporal-namespace'] as string | undefined);
       answer(stream);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -81,11 +84,34 @@ describe('a call of the dispatcher to a server that', () => {
     assert.equal(calls, 3);
   });
 
+  it('says nothing to a question of health is away after its deadline', async function () {
+    this.timeout(30_000);
+    answer = () => {};
+    await assert.rejects(pingTemporal(connection), (error) => {
+      assert.ok(TidegateError.is(error, 'temporal_unavailable'));
+      assert.match(error.message, /deadline/i);
+      return true;
+    });
+  });
+
   it('says nothing ends at its deadline, and is not tried again', async function () {
     this.timeout(30_000);
     answer = () => {};
     const { kind, reason } = await failureOfCall();
     assert.deepEqual([kind, calls], ['outage', 1]);
     assert.match(reason, /deadline/i);
+  });
+
+  it('tells calls apart by their namespace is told the one of each', async () => {
+    namespaces = [];
+    answer = status(3, 'no');
+    await Promise.all(
+      ['one', 'two', 'three'].map((namespace) => {
+        const client = new Client({ connection, namespace });
+        const deliver = temporalDeliver(client, { summaryOf: () => undefined });
+        return deliver(makeRunId(PARTS), PARTS, [DELIVERY]).catch(() => {});
+      }),
+    );
+    assert.deepEqual(namespaces.toSorted(), ['one', 'three', 'two']);
   });
 });
