@@ -54,7 +54,9 @@ export function temporalDeliver(
       typedSearchAttributes: searchAttributes(parts, first.event),
     };
     if (first.number === 1) {
-      const args: [RunInput] = [{ ...input, execution: 'first', deliveries: batch }];
+      const args: [RunInput] = [
+        { ...input, execution: 'first', deliveries: batch, askedAt: Date.now() },
+      ];
       const began = await unlessKnown(() =>
         workflow.start(parts.flow, { ...common, args, workflowIdReusePolicy: 'REJECT_DUPLICATE' }),
       );

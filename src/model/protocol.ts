@@ -44,6 +44,8 @@ export interface RunInput {
   readonly execution?: 'first' | 'later';
   /** What the first execution begins with; all that comes later is signalled. */
   readonly deliveries?: readonly Delivery[];
+  /** When the first execution was asked for, in milliseconds since 1970, by the clock of who asked. */
+  readonly askedAt?: number;
   /** What the run was doing when it continued as new; absent in its first execution. */
   readonly carried?: CarriedRun;
 }

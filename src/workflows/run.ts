@@ -12,6 +12,7 @@ import {
   continueAsNew,
   isCancellation,
   patched,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { LIMITS } from '../model/limits.ts';
 import type { CarriedRun, RunInput, SettleRunInput } from '../model/protocol.ts';
@@ -37,10 +38,11 @@ export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown>
   const { carried } = input;
   const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox, Date.now()));
   adoptPark(scope);
-  listen(scope);
+  // Before the signals that have come meanwhile, whose deliveries have higher numbers.
   if (input.deliveries !== undefined) receive(scope, input.deliveries);
+  listen(scope);
   if (carried !== undefined) showStage(scope, 'running', 'continued as new');
-  else if (input.execution !== 'first') await open(scope);
+  else if (!isFirst(input)) await open(scope);
 
   let phase = firstPhase(carried);
   holdWhileFull(scope).catch((error: unknown) => {
@@ -87,6 +89,17 @@ function firstPhase(carried: CarriedRun | undefined): Phase {
   }
   return { kind: 'between', followsLeadingEdge: false };
 }
+
+/** Temporal forgets executions when their retention is over, an hour at least. */
+const ASKED_MS_AGO_MAX = 1_800_000;
+
+/**
+ * Whether nothing of this run can be settled. Who asked for a first execution and was stopped in the middle of
+ * that for longer than Temporal remembers may have been given a second one.
+ */
+const isFirst = ({ execution, askedAt = 0 }: RunInput): boolean =>
+  execution === 'first' &&
+  Math.abs(workflowInfo().startTime.getTime() - askedAt) <= ASKED_MS_AGO_MAX;
 
 /** Asks the journal what of this key is settled: a late repeat of a delivery must not start it anew. */
 async function open(scope: RunScope): Promise<void> {

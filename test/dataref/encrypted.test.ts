@@ -6,6 +6,7 @@ import { readKeyring } from '../../src/encryption/keyring.ts';
 import { decodePayloads } from '../../src/encryption/payload-codec.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
+import type { RunInput } from '../../src/model/protocol.ts';
 import { keyIn } from '../access/support.ts';
 import { startWholeEngine, type WholeEngine } from '../data-care/whole-engine.ts';
 import { startTemporal } from '../support/engine.ts';
@@ -38,12 +39,13 @@ describe('large event data with encryption, in the whole engine', function () {
     await env?.teardown();
   });
 
-  /** Payloads of the signals of a run, as Temporal has them, in base64. */
-  const signalled = async (run: string) => {
+  /** Payloads with which a run began and that it was signalled, as Temporal has them. */
+  const given = async (run: string) => {
     const { events } = await env.client.workflow.getHandle(run).fetchHistory();
-    return (events ?? []).flatMap(
-      ({ workflowExecutionSignaledEventAttributes: signal }) => signal?.input?.payloads ?? [],
-    );
+    return (events ?? []).flatMap((event) => [
+      ...(event.workflowExecutionStartedEventAttributes?.input?.payloads ?? []),
+      ...(event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? []),
+    ]);
   };
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 
@@ -73,7 +75,7 @@ describe('large event data with encryption, in the whole engine', function () {
     const sent = await engine.send('person.joined', 'e1', { personId: 'p1', team: TEAM, person });
     assert.equal(sent.status, 202);
     await engine.parked('greet:default:p1', /^desk\.find/);
-    const payloads = await signalled('greet:default:p1');
+    const payloads = await given('greet:default:p1');
     const bytes = payloads.map(({ data }) => Buffer.from(data ?? []));
     assert.ok(Buffer.concat(bytes).length < 2_000);
     for (const { metadata } of payloads) {
@@ -85,10 +87,13 @@ describe('large event data with encryption, in the whole engine', function () {
       /"dataref":"([^"]*)"/.exec(Buffer.from(payload?.data ?? []).toString()) ?? [];
     assert.ok((await engine.read(dataref)).includes(TEAM));
     const shown = await decode(payloads);
-    const [deliveries] = shown.payloads.map(({ data }) =>
+    const [input] = shown.payloads.map(({ data }) =>
       JSON.parse(Buffer.from(data, 'base64').toString()),
-    ) as [{ event: { data: { team: string } } }[]];
-    assert.equal(deliveries[0]?.event.data.team, TEAM);
+    ) as RunInput[];
+    assert.deepEqual(
+      input?.deliveries?.map(({ event }) => (event.data as { readonly team: string }).team),
+      [TEAM],
+    );
   });
 
   it('is shown by the codec server to a caller of its tenant only', async () => {

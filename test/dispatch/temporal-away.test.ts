@@ -7,8 +7,7 @@ import { temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
-import type { Delivery } from '../../src/model/event.ts';
-import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
+import { type RunInput, SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
@@ -80,10 +79,13 @@ describe('with Temporal away', () => {
   const numbersGivenTo = async (key: string): Promise<readonly number[]> => {
     const { events } = await client.workflow.getHandle(runOf(key)).fetchHistory();
     return (events ?? []).flatMap((event) => {
-      const payload = event.workflowExecutionSignaledEventAttributes?.input?.payloads?.[0];
+      const { workflowExecutionStartedEventAttributes: begun } = event;
+      const given = event.workflowExecutionSignaledEventAttributes ?? begun;
+      const payload = given?.input?.payloads?.[0];
       if (payload === undefined) return [];
-      const batch = JSON.parse(Buffer.from(payload.data ?? []).toString()) as readonly Delivery[];
-      return batch.map(({ number }) => number);
+      const input = JSON.parse(Buffer.from(payload.data ?? []).toString());
+      const batch: RunInput['deliveries'] = begun ? input.deliveries : input;
+      return (batch ?? []).map(({ number }) => number);
     });
   };
 

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { temporalDeliver } from '../../src/dispatch/deliver.ts';
-import type { OpenRunInput, OperationCall } from '../../src/model/protocol.ts';
+import {
+  type OpenRunInput,
+  type OperationCall,
+  type RunInput,
+  TASK_QUEUE,
+} from '../../src/model/protocol.ts';
 import { parseRunId, type RunId } from '../../src/model/run.ts';
 import { startEngine, type TestEngine } from '../support/engine.ts';
 import { testEvent } from '../support/events.ts';
@@ -87,6 +92,36 @@ describe('The first execution of a run', () => {
     await engine.settled(run, 1);
     await ended(run);
     assert.deepEqual([of(run, effects), of(run, asked)], [1, 0]);
+  });
+
+  it('has its first deliveries before those that were signalled until a worker came', async () => {
+    const run = engine.run('immediate', 'early');
+    await engine.stopWorker();
+    for (const number of [1, 2, 3]) {
+      await engine.send('immediate', 'early', event(`early-${number}`));
+      await until('it to be sent', async () => (await engine.row(run))?.sentThrough === number);
+    }
+    await engine.startWorker();
+    await engine.settled(run, 3);
+    await ended(run);
+    assert.deepEqual([of(run, effects), of(run, asked)], [3, 0]);
+  });
+
+  it('asks when whoever began it was stopped for so long that Temporal may have forgotten another', async () => {
+    const begin = async (key: string, askedAt: number): Promise<number> => {
+      const run = engine.run('immediate', key);
+      const deliveries = [{ number: 1, event: event(key) }];
+      const input: RunInput = { run, flow: 'immediate', tenant: 'default', key };
+      await engine.client.workflow.execute('immediate', {
+        workflowId: run,
+        taskQueue: TASK_QUEUE,
+        args: [{ ...input, execution: 'first', deliveries, askedAt }],
+      });
+      return of(run, asked);
+    };
+    assert.equal(await begin('asked-now', Date.now()), 0);
+    assert.equal(await begin('asked-long-ago', Date.now() - 86_400_000), 1);
+    assert.equal(await begin('asked-by-a-wrong-clock', Date.now() + 86_400_000), 1);
   });
 
   it('is a later one where Temporal knows the run from a journal that is no more', async () => {
