@@ -4,7 +4,7 @@
  * worker.
  */
 export interface AttemptLedger {
-  /** When the first attempt began, in milliseconds since 1970. */
+  /** When the first attempt began, by Temporal's clock as well as its worker knew it, in milliseconds since 1970. */
   readonly startedAtMs: number;
   /** Attempts whose end was reported. An attempt missing here died with its worker. */
   readonly ended: number;
@@ -18,6 +18,7 @@ interface AttemptInfo {
   readonly heartbeatDetails: unknown;
   /** When the activity was scheduled, before its first attempt. */
   readonly scheduledTimestampMs: number;
+  readonly currentAttemptScheduledTimestampMs: number;
 }
 
 /** The ledger at the beginning of an attempt. */
@@ -29,8 +30,20 @@ export function openLedger(
   // An operator may reset an activity: its attempts begin at 1 again.
   if (kept !== undefined && kept.ended < attempt) return kept;
   // An attempt before this one died before its first heartbeat: it began after it was scheduled.
-  return { startedAtMs: attempt > 1 ? scheduledTimestampMs : nowMs, ended: 0, free: 0 };
+  const startedAtMs = attempt > 1 ? scheduledTimestampMs : Math.max(nowMs, scheduledTimestampMs);
+  return { startedAtMs, ended: 0, free: 0 };
 }
+
+/**
+ * How long an operation has taken from when its first attempt began, by Temporal's clock and what this attempt
+ * has taken: a worker's own clock may be another one's, or be set.
+ */
+export const elapsedMs = (
+  { startedAtMs }: AttemptLedger,
+  { attempt, currentAttemptScheduledTimestampMs }: AttemptInfo,
+  attemptMs: number,
+): number =>
+  attemptMs + (attempt > 1 ? Math.max(0, currentAttemptScheduledTimestampMs - startedAtMs) : 0);
 
 /** The ledger at the end of an attempt. */
 export const closeLedger = (

@@ -19,7 +19,13 @@ import {
   type OperationFailureDetails,
 } from '../model/protocol.ts';
 import { type WriteLinks, withoutLinks } from './approval-links.ts';
-import { type AttemptLedger, closeLedger, lostAttempt, openLedger } from './attempt-ledger.ts';
+import {
+  type AttemptLedger,
+  closeLedger,
+  elapsedMs,
+  lostAttempt,
+  openLedger,
+} from './attempt-ledger.ts';
 import { decideRetry, type RetryDecision } from './decide-retry.ts';
 import { jsonResult } from './json-result.ts';
 import {
@@ -123,6 +129,12 @@ const UNKNOWN_OPERATION: Target = {
   },
 };
 
+interface BegunAttempt {
+  readonly ledger: AttemptLedger;
+  /** Of a clock that nobody sets. */
+  readonly begunAt: number;
+}
+
 async function attempt(
   target: Target,
   call: OperationCall,
@@ -130,8 +142,9 @@ async function attempt(
 ): Promise<Json> {
   const { info } = Context.current();
   const ledger = openLedger(info, dependencies.now());
+  const begun = { ledger, begunAt: performance.now() };
   const before = refusal(target, ledger, info.attempt);
-  if (before !== undefined) throw failure(target, call, { ledger, error: before }, dependencies);
+  if (before !== undefined) throw failure(target, call, { ...begun, error: before }, dependencies);
   const watch = watchAttempt(call, target.timeoutMs, ledger);
   try {
     const input = (await dependencies.writeLinks?.(call.input)) ?? call.input;
@@ -139,10 +152,10 @@ async function attempt(
     const result = await target.run({ ...call, input }, info.attempt, watch.signal);
     return withoutLinks(jsonResult(result));
   } catch (error) {
-    if (watch.cancelled()) throw cancellation(target, call, ledger, dependencies);
+    if (watch.cancelled()) throw cancellation(target, call, begun, dependencies);
     const isFirst = info.attempt - ledger.free === 1;
     if (isFirst) await withdrawWrite(target.writes, call, error, dependencies.journal);
-    throw failure(target, call, { ledger, error }, dependencies);
+    throw failure(target, call, { ...begun, error }, dependencies);
   } finally {
     watch.end();
   }
@@ -193,7 +206,7 @@ function watchAttempt(call: OperationCall, timeoutMs: number, ledger: AttemptLed
 function cancellation(
   target: Target,
   call: OperationCall,
-  ledger: AttemptLedger,
+  begun: BegunAttempt,
   dependencies: OperationDependencies,
 ): Error {
   const { cancellationSignal, cancellationDetails } = Context.current();
@@ -208,9 +221,9 @@ function cancellation(
   if (afterEffect(stopped, target.effect) === 'unknown') {
     const message = 'the attempt was stopped with its worker, and may have been carried out';
     const error = operationError('unknown', message, { mayHaveHappened: true });
-    return failure(target, call, { ledger, error }, dependencies);
+    return failure(target, call, { ...begun, error }, dependencies);
   }
-  Context.current().heartbeat(closeLedger(ledger, { counted: false }));
+  Context.current().heartbeat(closeLedger(begun.ledger, { counted: false }));
   if (cancelled.message !== 'WORKER_SHUTDOWN') return cancelled;
   return ApplicationFailure.create({
     message: `${call.connector}.${call.operation} was stopped with its worker; another takes over`,
@@ -225,10 +238,11 @@ function cancellation(
 function failure(
   target: Target,
   call: OperationCall,
-  failed: { readonly ledger: AttemptLedger; readonly error: unknown },
-  { now, random, logger }: OperationDependencies,
+  failed: BegunAttempt & { readonly error: unknown },
+  { random, logger }: OperationDependencies,
 ): ApplicationFailure {
-  const { attempt } = Context.current().info;
+  const { info } = Context.current();
+  const { attempt } = info;
   const problem: OperationProblem = problemOf(failed.error) ?? {
     errorClass: 'fatal',
     mayHaveHappened: true,
@@ -239,7 +253,7 @@ function failure(
     {
       counted: attempt - ledger.free,
       free: ledger.free,
-      elapsedMs: Math.max(0, now() - ledger.startedAtMs),
+      elapsedMs: elapsedMs(ledger, info, performance.now() - failed.begunAt),
     },
     target.policy,
     random,

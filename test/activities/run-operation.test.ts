@@ -180,10 +180,34 @@ describe('the activity of an operation', () => {
   });
 
   it('is final when its time is used up, counted from its first attempt', async () => {
-    const info = { attempt: 2, heartbeatDetails: ledger(1, 0, NOW - 599_900) };
+    const info = {
+      attempt: 2,
+      heartbeatDetails: ledger(1, 0, NOW - 599_900),
+      currentAttemptScheduledTimestampMs: NOW,
+    };
     const { nonRetryable, message } = await failed(attemptOf(TRANSIENT, { info }));
     assert.equal(nonRetryable, true);
     assert.match(message, /the next attempt would be in 1s, after the 10m it may take/);
+  });
+
+  it('has its time by the clock of Temporal, whatever the workers of its attempts think it is', async () => {
+    const info = {
+      attempt: 2,
+      heartbeatDetails: ledger(1, 0, NOW),
+      currentAttemptScheduledTimestampMs: NOW + 1_000,
+    };
+    const hourAhead = attemptOf(TRANSIENT, { info, now: NOW + 3_600_000 });
+    assert.equal((await failed(hourAhead)).nonRetryable, false);
+  });
+
+  it('counts its time from when it was scheduled when its first worker died without a word', async () => {
+    const info = {
+      attempt: 2,
+      heartbeatDetails: undefined,
+      scheduledTimestampMs: NOW - 3_600_000,
+      currentAttemptScheduledTimestampMs: NOW,
+    };
+    assert.equal((await failed(attemptOf(TRANSIENT, { info }))).nonRetryable, true);
   });
 
   it('has its whole time when it waited long for a worker', async () => {
@@ -344,6 +368,7 @@ describe('an activity that no worker here knows', () => {
             activityType: 'crm.fly',
             attempt: 2,
             heartbeatDetails: ledger(1, 0, startedAtMs),
+            currentAttemptScheduledTimestampMs: NOW,
           },
         }),
       );

@@ -18,6 +18,7 @@ import { type OperationCall, SEARCH_ATTRIBUTES } from '../../src/model/protocol.
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { ensureSearchAttributes } from '../../src/search-attributes.ts';
 import { createLogger } from '../../src/telemetry.ts';
+import { lazyConnection } from '../../src/temporal.ts';
 import { findTemporalCli } from '../../src/temporal-cli.ts';
 import { bundleFlows } from '../../src/worker.ts';
 import { until } from './wait.ts';
@@ -88,7 +89,12 @@ export async function startEngine(options: {
   const { reading = (from: Journal) => from } = options;
   /** As of a process that has just begun. */
   const dataConverter = () => withDataByReference(undefined, dataByReference(reading(journal)));
-  const client = new Client({ connection: env.connection, dataConverter: dataConverter() });
+  // As the processes call Temporal: with deadlines, and quiet once it is closed.
+  const connection = lazyConnection({
+    namespace: 'default',
+    connection: { address: env.address },
+  });
+  const client = new Client({ connection, dataConverter: dataConverter() });
   const faulty = options.faulty ?? ((deliver: Deliver) => deliver);
   const dispatcher: Dispatcher = createDispatcher({
     journal,
@@ -155,6 +161,7 @@ export async function startEngine(options: {
       await dispatcher.stop();
       await engine.stopWorker();
       await journal.close();
+      await connection.close();
       await env.teardown();
     },
   };
