@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { TidegateError } from '../../src/model/error.ts';
 import type { Decision } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
@@ -13,14 +13,20 @@ const RETRY: Decision = { action: 'retry', reason: 'the account is open again', 
 
 describe('run operations over Temporal', () => {
   let temporal: TemporalFixture;
+  let connection: Connection;
   let runs: RunOperations;
   before(async function () {
     this.timeout(120_000);
     temporal = await startFixture();
-    runs = temporalRunOperations(temporal.environment.client);
+    connection = lazyConnection({
+      namespace: 'default',
+      connection: { address: temporal.environment.address },
+    });
+    runs = temporalRunOperations(new Client({ connection }));
   });
   after(async function () {
     this.timeout(60_000);
+    await connection?.close();
     await temporal?.stop();
   });
 

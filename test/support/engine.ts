@@ -89,19 +89,20 @@ export async function startEngine(options: {
   const { reading = (from: Journal) => from } = options;
   /** As of a process that has just begun. */
   const dataConverter = () => withDataByReference(undefined, dataByReference(reading(journal)));
-  // As the processes call Temporal: with deadlines, and quiet once it is closed.
+  const client = new Client({ connection: env.connection, dataConverter: dataConverter() });
+  // As the processes call Temporal: with deadlines, and quiet once it is closed. A test's own calls have more patience.
   const connection = lazyConnection({
     namespace: 'default',
     connection: { address: env.address },
   });
-  const client = new Client({ connection, dataConverter: dataConverter() });
+  const dispatching = new Client({ connection, dataConverter: dataConverter() });
   const faulty = options.faulty ?? ((deliver: Deliver) => deliver);
   const dispatcher: Dispatcher = createDispatcher({
     journal,
     logger: silent,
     holder: 'test',
-    deliver: faulty(temporalDeliver(client, { summaryOf: () => undefined })),
-    hasTakenIn: temporalHasTakenIn(async () => client),
+    deliver: faulty(temporalDeliver(dispatching, { summaryOf: () => undefined })),
+    hasTakenIn: temporalHasTakenIn(async () => dispatching),
     ...(options.whenUndeliverable && { whenUndeliverable: options.whenUndeliverable }),
   });
   dispatcher.start();

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { freePort } from './free-port.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 120_000;
 
 /** A real PostgreSQL server in a temporary folder, which can fail on demand. */
 export interface TestPostgres {
