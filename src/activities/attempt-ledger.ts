@@ -27,10 +27,11 @@ export function openLedger(
   nowMs: number,
 ): AttemptLedger {
   const kept = isLedger(heartbeatDetails) ? heartbeatDetails : undefined;
-  // An operator may reset an activity: its attempts begin at 1 again.
   if (kept !== undefined && kept.ended < attempt) return kept;
-  // An attempt before this one died before its first heartbeat: it began after it was scheduled.
-  const startedAtMs = attempt > 1 ? scheduledTimestampMs : Math.max(nowMs, scheduledTimestampMs);
+  // Without a ledger, an attempt before this one died before its first heartbeat, and after it was scheduled. One
+  // that is ahead is from before an operator reset the activity, whose attempts began at 1 again.
+  const isAfterDeath = attempt > 1 && kept === undefined;
+  const startedAtMs = isAfterDeath ? scheduledTimestampMs : Math.max(nowMs, scheduledTimestampMs);
   return { startedAtMs, ended: 0, free: 0 };
 }
 

@@ -70,10 +70,7 @@ export function temporalRunOperations(
   };
 }
 
-/**
- * The client looks at its deadline only between attempts, and an attempt can wait for a worker that
- * is away, so a timer of ours ends the wait.
- */
+/** Each call to Temporal has its deadline, and an update is several: a timer ends the wait for all of them. */
 async function within<Result>(ms: number, call: () => Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {

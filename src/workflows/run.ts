@@ -138,10 +138,11 @@ async function workOn(scope: RunScope, window: OpenWindow, body: FlowBody): Prom
   });
   scope.lastResult = end.result ?? null;
   scope.window = undefined;
-  // A stage is an event of history each time: what goes on or ends at once is not shown as settled.
-  const staysOpen =
-    window.edgeTime !== undefined || scope.held || scope.input.execution === undefined;
-  if (staysOpen && scope.inbox.peek() === undefined) showStage(scope, 'settled', end.outcome);
+  // A stage is an event of history each time: what goes on or ends at once is not shown as settled. Of runs that
+  // an older Tidegate began, the end was.
+  const staysOpen = window.edgeTime !== undefined || scope.held;
+  const showsEnd = staysOpen || scope.input.execution === undefined;
+  if (showsEnd && scope.inbox.peek() === undefined) showStage(scope, 'settled', end.outcome);
   if (window.edgeTime !== undefined) return { kind: 'edge', time: window.edgeTime };
   if (end.outcome === 'aborted' && scope.inbox.peek() === undefined) {
     return { kind: 'failed', reason: end.reason ?? 'aborted' };

@@ -310,6 +310,16 @@ describe('an operation whose worker died', () => {
     assert.equal((await failed(attempt)).nonRetryable, false);
     assert.deepEqual(attempt.heartbeats.at(-1), ledger(1, 0));
   });
+
+  it('begins anew when an operator has reset it, also when its worker died since', async () => {
+    const info = {
+      attempt: 2,
+      heartbeatDetails: ledger(3, 1, NOW - 3_600_000),
+      scheduledTimestampMs: NOW - 3_600_000,
+      currentAttemptScheduledTimestampMs: NOW,
+    };
+    assert.equal((await failed(attemptOf(TRANSIENT, { info }))).nonRetryable, false);
+  });
 });
 
 describe('an operation that is told to stop', () => {

@@ -9,7 +9,8 @@ import pg from 'pg';
 import { freePort } from './free-port.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 
-const READY_MS_MAX = 120_000;
+const READY_MS_MAX = 30_000;
+const OUTPUT_CHARACTERS_MAX = 2_000;
 
 /** A real PostgreSQL server in a temporary folder, which can fail on demand. */
 export interface TestPostgres {
@@ -46,8 +47,9 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
   const url = (database: string) => `postgres://tidegate@127.0.0.1:${port}/${database}`;
 
   let child: ChildProcess | undefined;
-  const run = (): ChildProcess =>
-    spawn(
+  let output = '';
+  const run = (): ChildProcess => {
+    const server = spawn(
       join(binaries, 'postgres'),
       [
         '-D',
@@ -56,8 +58,13 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
         String(port),
         ...serverSettings(durable).flatMap((setting) => ['-c', setting]),
       ],
-      { ...ownership, stdio: 'ignore' },
+      { ...ownership, stdio: ['ignore', 'ignore', 'pipe'] },
     );
+    server.stderr.on('data', (chunk) => {
+      output = (output + chunk).slice(-OUTPUT_CHARACTERS_MAX);
+    });
+    return server;
+  };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     const ending = child;
     child = undefined;
@@ -69,7 +76,8 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
   const start = async (): Promise<void> => {
     const deadline = Date.now() + READY_MS_MAX;
     while (!(await answers(url('postgres')))) {
-      if (Date.now() > deadline) throw new Error(`PostgreSQL at port ${port} does not start`);
+      if (Date.now() > deadline)
+        throw new Error(`PostgreSQL at port ${port} does not start: ${output}`);
       if (child === undefined || child.exitCode !== null) child = run();
       await sleep(50);
     }
