@@ -166,8 +166,7 @@ export function numbering(areLimited: boolean): RawBuilder<unknown> {
           when runs.sent_through < runs.accepted_through then runs.pending_since
           else now()
         end,
-        updated_at = now(),
-        touched_at = now()${limits.whenOpened}
+        updated_at = now()${limits.whenOpened}
       returning run, flow, tenant, accepted_through, concurrency_key, throttle_key, waits_since,
         fused_at, undeliverable_since
     )${limits.checks}, numbered as (

@@ -12,8 +12,7 @@ export async function backlog(database: JournalDatabase): Promise<Backlog> {
     with waiting as (
       select run, sent_through, accepted_through, pending_since
       from runs
-      where sent_through < accepted_through and waits_since is null and fused_at is null
-        and undeliverable_since is null and not held
+      where to_send
       order by pending_since
       limit ${COUNTED_ROWS_MAX}::int
     ), counted as (

@@ -11,10 +11,6 @@ import { storable } from './text.ts';
 /** The runs of one tenant that are looked at in one go: the others' come first, then there is a next time. */
 const PENDING_RUNS_OF_TENANT_MAX = 500;
 
-/** As the indexes of runs to send have it. */
-const isToSend = sql`sent_through < accepted_through and waits_since is null and fused_at is null
-  and undeliverable_since is null and not held`;
-
 interface WatermarkRow {
   readonly run: RunId;
   readonly flow: string;
@@ -62,10 +58,10 @@ export async function pendingRuns(
   if (lanes.length === 0 || limit === 0) return [];
   const { rows } = await sql<WatermarkRow>`
     with recursive tenants as (
-      (select tenant from runs where ${isToSend} order by tenant limit 1)
+      (select tenant from runs where to_send order by tenant limit 1)
       union all
       select (
-        select runs.tenant from runs where ${isToSend} and runs.tenant > tenants.tenant
+        select runs.tenant from runs where to_send and runs.tenant > tenants.tenant
         order by runs.tenant limit 1
       )
       from tenants where tenants.tenant is not null
@@ -74,7 +70,7 @@ export async function pendingRuns(
     from tenants cross join lateral (
       select *, row_number() over (order by pending_since) as turn from (
         select * from runs
-        where ${isToSend} and runs.tenant = tenants.tenant
+        where to_send and runs.tenant = tenants.tenant
           and lane = any(${[...lanes]}::smallint[])
         order by pending_since
         limit ${Math.min(limit, PENDING_RUNS_OF_TENANT_MAX)}::int
@@ -229,7 +225,7 @@ export async function doubtfulRuns(
       query
         .selectFrom('runs')
         .select('run')
-        .whereRef('settled_through', '<', 'sent_through')
+        .where('to_settle', '=', true)
         .where('lane', 'in', [...lanes])
         .where('touched_at', '<=', sql<Date>`now() - ${idleMs}::float8 * interval '1 millisecond'`)
         .orderBy('touched_at')

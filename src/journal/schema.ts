@@ -102,13 +102,17 @@ interface RunsTable {
   /** When the oldest unsent delivery was received. */
   pending_since: Date | null;
   updated_at: Generated<Date>;
-  /** When it last changed or was last given out as doubtful. */
+  /** When it last changed, but for what was accepted, or was last given out as doubtful. */
   touched_at: Generated<Date>;
   /** Where its workflow is, or was last; null where nothing is routed. */
   task_queue: string | null;
   namespace: string | null;
   /** Whether it has to stay there, because something of it was sent there and is not settled. */
   placed: Generated<boolean>;
+  /** Whether there is something that is to be sent now. */
+  to_send: ColumnType<boolean, never, never>;
+  /** Whether something that was sent has no outcome. */
+  to_settle: ColumnType<boolean, never, never>;
 }
 
 /** How a dead letter was closed; all null while it is open. */

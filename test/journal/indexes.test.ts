@@ -149,7 +149,7 @@ const SERVES: Readonly<Record<string, string>> = {
   runs_by_flow: 'runs of a flow',
   runs_by_tenant: 'runs of a tenant',
   runs_open: 'open runs',
-  runs_to_send: 'runs to send',
+  runs_to_send: 'the backlog',
   runs_to_send_by_tenant: 'runs to send',
   runs_to_settle: 'runs that nothing is heard of',
   runs_waiting: 'the slots',

@@ -103,46 +103,44 @@ describe('days of event data', function () {
       days: fc.integer({ min: 1, max: 3 }),
       rememberDays: fc.constant(100_000),
     });
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(one, { minLength: 4, maxLength: 12 }),
-        rules,
-        async (some, rule) => {
-          const events = some.map((each) => ({ ...each, id: unique('e') }));
-          for (const age of [0, 1, 2, 3, 4]) await makePartitions(byDay, daysAgo(age));
-          for (const database of [byRow, byDay]) await receive(database, events);
-          const before = await days(byDay);
-          const erased = await eraseDue(byRow, rule, NOW);
-          assert.deepEqual(await eraseDue(byDay, rule, NOW), erased);
-          assert.deepEqual(await left(byDay), await left(byRow));
-          const after = await days(byDay);
-          for (const [name, { oid, rows }] of before) {
-            const day = after.get(name);
-            if (day === undefined) seen[rows === 0 ? 'empty' : 'dropped'] += 1;
-            else if (day.oid !== oid) seen.copied += 1;
-            else if (day.rows < rows) seen.deleted += 1;
+    const erasesAlike = fc.asyncProperty(
+      fc.array(one, { minLength: 4, maxLength: 12 }),
+      rules,
+      async (some, rule) => {
+        const events = some.map((each) => ({ ...each, id: unique('e') }));
+        for (const age of [0, 1, 2, 3, 4]) await makePartitions(byDay, daysAgo(age));
+        for (const database of [byRow, byDay]) await receive(database, events);
+        const before = await days(byDay);
+        const erased = await eraseDue(byRow, rule, NOW);
+        assert.deepEqual(await eraseDue(byDay, rule, NOW), erased);
+        assert.deepEqual(await left(byDay), await left(byRow));
+        const after = await days(byDay);
+        for (const [name, { oid, rows }] of before) {
+          const day = after.get(name);
+          if (day === undefined) seen[rows === 0 ? 'empty' : 'dropped'] += 1;
+          else if (day.oid !== oid) seen.copied += 1;
+          else if (day.rows < rows) seen.deleted += 1;
+        }
+        for (const database of [byRow, byDay]) {
+          for (const table of [
+            'events',
+            'event_data',
+            'deliveries',
+            'runs',
+            'settlements',
+            'swept_days',
+          ]) {
+            await sql`delete from ${sql.table(table)}`.execute(database);
           }
-          for (const database of [byRow, byDay]) {
-            for (const table of [
-              'events',
-              'event_data',
-              'deliveries',
-              'runs',
-              'settlements',
-              'swept_days',
-            ]) {
-              await sql`delete from ${sql.table(table)}`.execute(database);
-            }
-          }
-        },
-      ),
-      { numRuns: 25 },
+        }
+      },
     );
-    // Each way must have been gone, else the comparison says nothing of it.
-    assert.ok(
-      Object.values(seen).every((times) => times > 0),
-      JSON.stringify(seen),
-    );
+    // Each way must have been gone, else the comparison says nothing of it; the rare one is not in every 25.
+    const areAllSeen = () => Object.values(seen).every((times) => times > 0);
+    for (let round = 0; round < 10 && !areAllSeen(); round += 1) {
+      await fc.assert(erasesAlike, { numRuns: 25 });
+    }
+    assert.ok(areAllSeen(), JSON.stringify(seen));
     await byRow.destroy();
     await byDay.destroy();
   });

@@ -10,6 +10,7 @@ import { partitions } from './0008-partitions.ts';
 import { indexes } from './0009-indexes.ts';
 import { undeliverable } from './0010-undeliverable.ts';
 import { dispatcherPresence } from './0011-dispatcher-presence.ts';
+import { runStates } from './0012-run-states.ts';
 
 /** Every migration by its name, in the order of their names. A released one is never changed. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-indexes': indexes,
   '0010-undeliverable': undeliverable,
   '0011-dispatcher-presence': dispatcherPresence,
+  '0012-run-states': runStates,
 };
