@@ -32,8 +32,8 @@ export interface AppenderOptions {
   readonly groupsAtOnceMax?: number;
 }
 
-/** A group beside another has at least so many calls: what a group costs whatever is in it has to pay. */
-const CALLS_BESIDE_MIN = 16;
+/** A group beside another has at least so many events: what a group costs whatever is in it has to pay. */
+const EVENTS_BESIDE_MIN = 16;
 
 /**
  * Group commit. While a group is being committed later calls wait, and go together in the next; a call that finds
@@ -49,17 +49,17 @@ export function makeAppender(
   /** Of the groups that are being committed. */
   const busyRuns = new Set<RunId>();
   const committing = new Set<Promise<void>>();
-  /** As many calls may go beside a group, at most: looking at all of them costs more than waiting for another. */
-  let freeMax = 0;
+  /** As many events may go beside a group, at most: looking at all that wait costs too much for each that comes. */
+  let freeEventsMax = 0;
   let closed = false;
 
   /** Begins to commit what may go now. */
   const commitNext = (): void => {
     const isBeside = committing.size > 0;
     const { group, left } = nextGroup(waiting, busyRuns);
-    freeMax = group.length;
-    if (group.length < (isBeside ? CALLS_BESIDE_MIN : 1)) return;
-    freeMax = 0;
+    freeEventsMax = group.reduce((sum, { entries }) => sum + entries.length, 0);
+    if (freeEventsMax < (isBeside ? EVENTS_BESIDE_MIN : 1)) return;
+    freeEventsMax = 0;
     waiting = left;
     for (const call of group) {
       room.events -= call.entries.length;
@@ -85,8 +85,8 @@ export function makeAppender(
       room.events += prepared.length;
       room.bytes += bytes;
       waiting.push({ entries: prepared, runs, bytes, resolve, reject });
-      freeMax += 1;
-      const mayGoBeside = committing.size < groupsAtOnceMax && freeMax >= CALLS_BESIDE_MIN;
+      freeEventsMax += prepared.length;
+      const mayGoBeside = committing.size < groupsAtOnceMax && freeEventsMax >= EVENTS_BESIDE_MIN;
       if (committing.size === 0 || mayGoBeside) commitNext();
     });
   };
