@@ -1,6 +1,5 @@
 import { TidegateError } from '../model/error.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { RunId } from '../model/run.ts';
 import {
   type PreparedEntry,
   prepareEntry,
@@ -21,109 +20,65 @@ export interface Appender {
 
 interface Call {
   readonly entries: readonly PreparedEntry[];
-  readonly runs: readonly RunId[];
   readonly bytes: number;
   readonly resolve: (results: readonly AppendResult[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
-export interface AppenderOptions {
-  /** How many groups are being committed at once. More than one for a database that can. @default 1 */
-  readonly groupsAtOnceMax?: number;
-}
-
-/** A group beside another has at least so many events: what a group costs whatever is in it has to pay. */
-const EVENTS_BESIDE_MIN = 16;
-
 /**
- * Group commit. While a group is being committed later calls wait, and go together in the next; a call that finds
- * nobody ahead goes at once. There is no timer. While the database writes one group to its disk, a second can be
- * on its way; no two have a run in common, so that the events of a run are numbered in the order in which they came.
+ * Group commit. While one group is being committed later calls wait, and go together in the next;
+ * a call that finds nobody ahead goes at once. There is no timer.
  */
-export function makeAppender(
-  database: JournalDatabase,
-  { groupsAtOnceMax = 1 }: AppenderOptions = {},
-): Appender {
-  let waiting: Call[] = [];
+export function makeAppender(database: JournalDatabase): Appender {
+  const waiting: Call[] = [];
   const room = { events: 0, bytes: 0 };
-  /** Of the groups that are being committed. */
-  const busyRuns = new Set<RunId>();
-  const committing = new Set<Promise<void>>();
-  /** As many events may go beside a group, at most: looking at all that wait costs too much for each that comes. */
-  let freeEventsMax = 0;
+  let flushing: Promise<void> | undefined;
   let closed = false;
 
-  /** Begins to commit what may go now. */
-  const commitNext = (): void => {
-    const isBeside = committing.size > 0;
-    const { group, left } = nextGroup(waiting, busyRuns);
-    freeEventsMax = group.reduce((sum, { entries }) => sum + entries.length, 0);
-    if (freeEventsMax < (isBeside ? EVENTS_BESIDE_MIN : 1)) return;
-    freeEventsMax = 0;
-    waiting = left;
-    for (const call of group) {
-      room.events -= call.entries.length;
-      room.bytes -= call.bytes;
-      for (const run of call.runs) busyRuns.add(run);
+  const flushAll = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const group = waiting.splice(0, groupLength(waiting));
+      for (const call of group) {
+        room.events -= call.entries.length;
+        room.bytes -= call.bytes;
+      }
+      await commit(database, group);
     }
-    const task = commit(database, group).then(() => {
-      committing.delete(task);
-      for (const call of group) for (const run of call.runs) busyRuns.delete(run);
-      commitNext();
-    });
-    committing.add(task);
+    flushing = undefined;
   };
 
   const append = async (entries: readonly AppendEntry[]): Promise<readonly AppendResult[]> => {
     if (closed) throw unavailable('it was closed');
     if (entries.length === 0) return [];
     const prepared = entries.map(prepareEntry);
-    const runs = prepared.flatMap(({ deliveries }) => deliveries.map(({ run }) => run));
     const bytes = prepared.reduce((sum, entry) => sum + entry.bytes, rawBytes(entries));
     assertRoom(room, prepared.length, bytes);
     return new Promise((resolve, reject) => {
       room.events += prepared.length;
       room.bytes += bytes;
-      waiting.push({ entries: prepared, runs, bytes, resolve, reject });
-      freeEventsMax += prepared.length;
-      const mayGoBeside = committing.size < groupsAtOnceMax && freeEventsMax >= EVENTS_BESIDE_MIN;
-      if (committing.size === 0 || mayGoBeside) commitNext();
+      waiting.push({ entries: prepared, bytes, resolve, reject });
+      flushing ??= flushAll();
     });
   };
 
   const close = async (): Promise<void> => {
     closed = true;
-    while (committing.size > 0) await Promise.all(committing);
+    await flushing;
   };
   return { append, close };
 }
 
-/**
- * The calls that go together, and those that are left, each in the order in which they came: all that the limits
- * allow, and at least one. A call of a busy run is left, and so is all that comes after it of any run of that call.
- */
-function nextGroup(
-  waiting: readonly Call[],
-  busyRuns: ReadonlySet<RunId>,
-): { readonly group: readonly Call[]; readonly left: Call[] } {
-  const group: Call[] = [];
-  const left: Call[] = [];
-  const runsLeft = new Set<RunId>();
+/** How many of the waiting calls go together: all that the limits allow, and at least one. */
+function groupLength(waiting: readonly Call[]): number {
   let events = 0;
   let bytes = 0;
-  for (const [index, call] of waiting.entries()) {
-    if (call.runs.some((run) => busyRuns.has(run) || runsLeft.has(run))) {
-      for (const run of call.runs) runsLeft.add(run);
-      left.push(call);
-      continue;
-    }
+  const tooMany = waiting.findIndex((call, index) => {
     events += call.entries.length;
     bytes += call.bytes;
     const over = events > LIMITS.appendGroupEventsMax || bytes > LIMITS.appendGroupBytesMax;
-    if (over && group.length > 0) return { group, left: [...left, ...waiting.slice(index)] };
-    group.push(call);
-  }
-  return { group, left };
+    return over && index > 0;
+  });
+  return tooMany === -1 ? waiting.length : tooMany;
 }
 
 /** A call that finds nobody waiting is always taken, however large. */

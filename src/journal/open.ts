@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { admitDue, reviewWaiting } from './admissions.ts';
 import { apiKeysOf } from './api-keys.ts';
-import { type Appender, makeAppender } from './append.ts';
+import { makeAppender } from './append.ts';
 import { auditOf } from './audit.ts';
 import { backlog, countDeadLetters } from './backlog.ts';
 import { ancestorsOf } from './chain.ts';
@@ -67,17 +67,17 @@ const PING_MS_MAX = 1_000;
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { databaseUrl, directory, logger, sealing = NO_SEALING } = options;
   if (databaseUrl === undefined) {
-    const embedded = await openEmbeddedDatabase(directory, sealing);
-    return journalOf(embedded, makeAppender(embedded), localWakeUps());
+    return journalOf(await openEmbeddedDatabase(directory, sealing), localWakeUps());
   }
   const database = await openServerDatabase(databaseUrl, { sealing, logger });
   const wakeUps = serverWakeUps({ databaseUrl, logger }, async (channel, message) => {
     await sql`select pg_notify(${channel}, ${message})`.execute(database);
   });
-  return journalOf(database, makeAppender(database, { groupsAtOnceMax: 2 }), wakeUps);
+  return journalOf(database, wakeUps);
 }
 
-function journalOf(database: JournalDatabase, appender: Appender, wakeUps: WakeUps): Journal {
+function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
+  const appender = makeAppender(database);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await wakeUps.close();

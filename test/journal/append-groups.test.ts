@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import { type KyselyPlugin, sql } from 'kysely';
-import pg from 'pg';
 import { makeAppender } from '../../src/journal/append.ts';
 import { openEmbeddedDatabase, openServerDatabase } from '../../src/journal/database.ts';
-import type { AppendEntry } from '../../src/journal/deliveries.ts';
 import type { JournalDatabase } from '../../src/journal/schema.ts';
 import { NO_SEALING } from '../../src/journal/sealing.ts';
 import { until } from '../support/wait.ts';
 import { sharedPostgres } from './both-databases.ts';
-import { accepted, event, freshRun, numbersOf, oneTo, target, unique } from './entries.ts';
+import { accepted, event, freshRun, target, unique } from './entries.ts';
 import { nodesOf, openExplained } from './explained.ts';
-
-const NO_OPTIONS = { sealing: NO_SEALING, logger: undefined };
 
 /** Counts what is sent to the database. */
 function countingStatements(database: JournalDatabase) {
@@ -51,7 +46,10 @@ describe('Group commit', () => {
   it('writes no index of runs for more to a run that has something to send', async function () {
     this.timeout(60_000);
     const databaseUrl = await (await sharedPostgres()).createDatabase();
-    const server = await openServerDatabase(databaseUrl, NO_OPTIONS);
+    const server = await openServerDatabase(databaseUrl, {
+      sealing: NO_SEALING,
+      logger: undefined,
+    });
     const { append } = makeAppender(server);
     const { entry } = freshRun();
     for (let nth = 0; nth <= 50; nth += 1) await append([entry()]);
@@ -81,85 +79,5 @@ describe('Group commit', () => {
     } finally {
       await journal.close();
     }
-  });
-});
-
-describe('Groups that are committed beside each other', () => {
-  let databaseUrl: string;
-  let database: JournalDatabase;
-  before(async () => {
-    databaseUrl = await (await sharedPostgres()).createDatabase();
-    database = await openServerDatabase(databaseUrl, NO_OPTIONS);
-  });
-  after(() => database.destroy());
-
-  it('have no run in common: one that waits holds up its own runs only', async () => {
-    const { append } = makeAppender(database, { groupsAtOnceMax: 2 });
-    const [held, beside] = [freshRun(), freshRun()];
-    await append([held.entry()]);
-    const lock = new pg.Client({ connectionString: databaseUrl });
-    await lock.connect();
-    try {
-      await lock.query('begin');
-      await lock.query('select from runs where run = $1 for update', [held.run]);
-      const order: string[] = [];
-      const told = (name: string, entries: AppendEntry[]) =>
-        append(entries).then((results) => {
-          order.push(name);
-          return numbersOf(results);
-        });
-      const second = told('second', [held.entry()]);
-      // Of the held run too: it must not be before the second, nor what comes after it of its other run.
-      const third = told('third', [held.entry(), beside.entry()]);
-      const fourth = told('fourth', [beside.entry()]);
-      await Promise.all(Array.from({ length: 16 }, () => append([freshRun().entry()])));
-      assert.deepEqual(order, []);
-      await lock.query('rollback');
-      assert.deepEqual(await Promise.all([second, third, fourth]), [[2], [3, 1], [2]]);
-    } finally {
-      await lock.end();
-    }
-  });
-
-  it('number the events of each run in the order in which they came', async function () {
-    this.timeout(60_000);
-    const key = fc.integer({ min: 0, max: 12 });
-    const keys = fc.uniqueArray(key, { minLength: 1, maxLength: 3 });
-    const call = fc.record({
-      keys,
-      isAwaited: fc.integer({ min: 0, max: 24 }).map((n) => n === 0),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(call, { minLength: 60, maxLength: 150 }), async (calls) => {
-        const { append } = makeAppender(database, { groupsAtOnceMax: 2 });
-        const flow = unique('flow');
-        const given = [];
-        for (const each of calls) {
-          const targets = each.keys.map((n) => target(flow, `${n}`));
-          const answer = append([accepted(event(), ...targets)]);
-          given.push(answer);
-          if (each.isAwaited) await answer;
-        }
-        const results = (await Promise.all(given)).flat();
-        for (const { run } of new Set(
-          calls.flatMap((each) => each.keys.map((n) => target(flow, `${n}`))),
-        )) {
-          const numbers = results.flatMap(({ deliveries }) =>
-            deliveries.filter((delivery) => delivery.run === run).map(({ number }) => number),
-          );
-          assert.deepEqual(numbers, oneTo(numbers.length));
-        }
-      }),
-      { numRuns: 20 },
-    );
-  });
-
-  it('are all committed before it is closed', async () => {
-    const appender = makeAppender(database, { groupsAtOnceMax: 2 });
-    const given = Promise.all(
-      Array.from({ length: 100 }, () => appender.append([freshRun().entry()])),
-    );
-    await appender.close();
-    assert.equal((await given).length, 100);
   });
 });
