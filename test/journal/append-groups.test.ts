@@ -50,19 +50,22 @@ describe('Group commit', () => {
       sealing: NO_SEALING,
       logger: undefined,
     });
-    const { append } = makeAppender(server);
-    const { entry } = freshRun();
-    for (let nth = 0; nth <= 50; nth += 1) await append([entry()]);
-    // A connection tells what it has done when it has been idle for a while.
-    const { updates, hot } = await until('the updates to be counted', async () => {
-      const { rows } = await sql<{ readonly updates: number; readonly hot: number }>`
-        select n_tup_upd::int as updates, n_tup_hot_upd::int as hot
-        from pg_stat_user_tables where relname = 'runs'`.execute(server);
-      return rows.find((row) => row.updates >= 50);
-    });
-    // One that finds its page full goes to another.
-    assert.ok(hot >= 49, `${hot} of ${updates} wrote no index`);
-    await server.destroy();
+    try {
+      const { append } = makeAppender(server);
+      const { entry } = freshRun();
+      for (let nth = 0; nth <= 50; nth += 1) await append([entry()]);
+      // A connection tells what it has done when it has been idle for a while.
+      const { updates, hot } = await until('the updates to be counted', async () => {
+        const { rows } = await sql<{ readonly updates: number; readonly hot: number }>`
+          select n_tup_upd::int as updates, n_tup_hot_upd::int as hot
+          from pg_stat_user_tables where relname = 'runs'`.execute(server);
+        return rows.find((row) => row.updates >= 50);
+      });
+      // One that finds its page full goes to another.
+      assert.ok(hot >= 49, `${hot} of ${updates} wrote no index`);
+    } finally {
+      await server.destroy();
+    }
   });
 
   it('goes through the events of a group once for each step, not once for each event', async function () {
