@@ -22,6 +22,7 @@ const limits: ReadonlyMap<string, FlowLimits> = new Map([
 function fakeRuns(settle: (run: RunId, through: number) => Promise<void>, lastMs?: number) {
   const begun: RunId[] = [];
   const open = new Map<RunId, number>();
+  const ends: Promise<void>[] = [];
   let most = 0;
   const end = async (run: RunId): Promise<void> => {
     const through = open.get(run) ?? assert.fail(`${run} is not open`);
@@ -33,12 +34,12 @@ function fakeRuns(settle: (run: RunId, through: number) => Promise<void>, lastMs
     const through = batch.at(-1)?.number ?? 0;
     if (!open.has(run)) {
       begun.push(run);
-      if (lastMs !== undefined) setTimeout(() => void end(run), lastMs);
+      if (lastMs !== undefined) ends.push(sleep(lastMs).then(() => end(run)));
     }
     open.set(run, through);
     most = Math.max(most, open.size);
   };
-  return { deliver, begun, open, end, most: () => most };
+  return { deliver, begun, open, end, ends, most: () => most };
 }
 
 let sent = 0;
@@ -118,6 +119,7 @@ describe('a dispatcher of flows with limits', () => {
     const keys = numbered(20);
     for (const key of keys) offer(await append(journal, 'limited', [key]));
     await until('all to have begun', () => runs.begun.length === keys.length);
+    await Promise.all(runs.ends);
     assert.equal(runs.most(), LIMIT);
     assert.deepEqual(
       runs.begun,
