@@ -143,6 +143,10 @@ export async function deliveriesAfter(
   });
 }
 
+/**
+ * Without waiting for the disk: what a crash of the server forgets is sent again, which runs recognise.
+ * https://www.postgresql.org/docs/current/wal-async-commit.html
+ */
 export async function markSent(
   database: JournalDatabase,
   holder: string,
@@ -150,7 +154,9 @@ export async function markSent(
 ): Promise<void> {
   if (marks.length === 0) return;
   await sql`${PREPARED}
-    with mark as (
+    with unhurried as (
+      select set_config('synchronous_commit', 'off', true)
+    ), mark as (
       select distinct on (run) *
       from json_to_recordset(${JSON.stringify(marks)}::json) as mark (
         run text, through bigint, execution text
@@ -185,7 +191,7 @@ export async function markSent(
       dispatch_error = null,
       updated_at = now(),
       touched_at = now()
-    from held
+    from held cross join unhurried
     where runs.run = held.run`.execute(database);
 }
 

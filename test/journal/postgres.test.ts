@@ -67,6 +67,34 @@ describe('several journals on one PostgreSQL server', function () {
     }
   });
 
+  it('wait for the disk with what they take in, and not with how far a run was sent', async () => {
+    const one = await open();
+    await one.leaseLanes('disk', 60_000);
+    const { run, entry } = freshRun();
+    let through = 0;
+    const written = async () => {
+      const [row] = await execute(
+        databaseUrl,
+        'select pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn() as is_flushed',
+      );
+      return row?.is_flushed === true;
+    };
+    // What else the server writes by itself may come between.
+    await until('what was taken in to be on the disk', async () => {
+      await one.append([entry()]);
+      through += 1;
+      return written();
+    });
+    await until('what was sent not to be on the disk yet', async () => {
+      await one.append([entry()]);
+      through += 1;
+      await one.markSent('disk', [{ run, through }]);
+      return !(await written());
+    });
+    assert.equal((await one.findRun(run))?.sentThrough, through);
+    await one.releaseLanes('disk');
+  });
+
   it('never wait for each other in a circle when they count the same duplicates', async () => {
     const [one, two] = [await open(), await open()];
     const { entry } = freshRun();
