@@ -11,6 +11,7 @@ import {
   TypedSearchAttributes,
   ValueError,
 } from '@temporalio/common';
+import { packDeliveries } from '../model/delivery-batch.ts';
 import { messageOf, TidegateError } from '../model/error.ts';
 import type { Delivery, TidegateEvent } from '../model/event.ts';
 import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/protocol.ts';
@@ -55,7 +56,7 @@ export function temporalDeliver(
     };
     if (first.number === 1) {
       const args: [RunInput] = [
-        { ...input, execution: 'first', deliveries: batch, askedAt: Date.now() },
+        { ...input, execution: 'first', deliveries: packDeliveries(batch), askedAt: Date.now() },
       ];
       const began = await unlessKnown(() =>
         workflow.start(parts.flow, { ...common, args, workflowIdReusePolicy: 'REJECT_DUPLICATE' }),
@@ -63,7 +64,7 @@ export function temporalDeliver(
       if (began !== undefined) return began.firstExecutionRunId;
     }
     const args: [RunInput] = [{ ...input, execution: 'later' }];
-    const signal = { signal: DELIVER_SIGNAL, signalArgs: [batch] };
+    const signal = { signal: DELIVER_SIGNAL, signalArgs: [packDeliveries(batch)] };
     const sent = await workflow.signalWithStart(parts.flow, { ...common, args, ...signal });
     return sent.signaledRunId;
   };

@@ -2,11 +2,12 @@
  * What the dispatcher, a run and its journal activities say to each other. These shapes are stored
  * in Temporal histories: add optional fields, never change or remove one.
  */
+import type { DeliveryBatch } from './delivery-batch.ts';
 import type { ErrorClass } from './error.ts';
 import type { Delivery, JournalledStatus, Json, TidegateEvent } from './event.ts';
 import type { RunId } from './run.ts';
 
-/** The signal that hands deliveries to a run: `[Delivery[]]`. */
+/** The signal that hands deliveries to a run: `[DeliveryBatch]`. */
 export const DELIVER_SIGNAL = 'deliver';
 /** The update by which a person decides what a waiting run does: `[Decision]` → `DecisionReceipt`. */
 export const DECIDE_UPDATE = 'decide';
@@ -43,7 +44,7 @@ export interface RunInput {
    */
   readonly execution?: 'first' | 'later';
   /** What the first execution begins with; all that comes later is signalled. */
-  readonly deliveries?: readonly Delivery[];
+  readonly deliveries?: DeliveryBatch;
   /** When the first execution was asked for, in milliseconds since 1970, by the clock of who asked. */
   readonly askedAt?: number;
   /** What the run was doing when it continued as new; absent in its first execution. */

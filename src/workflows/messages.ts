@@ -7,6 +7,7 @@ import {
   log,
   setHandler,
 } from '@temporalio/workflow';
+import { type DeliveryBatch, unpackDeliveries } from '../model/delivery-batch.ts';
 import type { Delivery } from '../model/event.ts';
 import {
   DECIDE_UPDATE,
@@ -20,7 +21,7 @@ import {
 import type { RunScope } from './run-scope.ts';
 import { type Refusal, refusedBy, speak } from './voices.ts';
 
-const deliverSignal = defineSignal<[readonly Delivery[]]>(DELIVER_SIGNAL);
+const deliverSignal = defineSignal<[DeliveryBatch]>(DELIVER_SIGNAL);
 const decideUpdate = defineUpdate<DecisionReceipt, [Decision]>(DECIDE_UPDATE);
 const runQuery = defineQuery<RunView>(RUN_QUERY);
 
@@ -28,8 +29,9 @@ const runQuery = defineQuery<RunView>(RUN_QUERY);
 export function listen(scope: RunScope): void {
   setHandler(deliverSignal, (batch) => {
     scope.signals += 1;
-    if (isBatch(batch)) {
-      receive(scope, batch);
+    const deliveries = unpackDeliveries(batch);
+    if (deliveries !== undefined) {
+      receive(scope, deliveries);
       return;
     }
     // Anybody can send a signal from the Web UI; a bad one must not stop the run.
@@ -112,17 +114,4 @@ function view(scope: RunScope): RunView {
         }),
     open: [...scope.open].map(([step, look]) => ({ step, ...look() })),
   };
-}
-
-const isBatch = (batch: unknown): batch is readonly Delivery[] =>
-  Array.isArray(batch) && batch.every(isDelivery);
-
-function isDelivery(value: unknown): value is Delivery {
-  const { number, event } = (value ?? {}) as {
-    number?: unknown;
-    event?: { id?: unknown; type?: unknown };
-  };
-  return (
-    Number.isSafeInteger(number) && typeof event?.id === 'string' && typeof event.type === 'string'
-  );
 }

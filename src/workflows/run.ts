@@ -14,6 +14,7 @@ import {
   patched,
   workflowInfo,
 } from '@temporalio/workflow';
+import { unpackDeliveries } from '../model/delivery-batch.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { CarriedRun, RunInput, SettleRunInput } from '../model/protocol.ts';
 import { type FlowBody, runBody } from './body.ts';
@@ -39,7 +40,7 @@ export async function runFlow(body: FlowBody, input: RunInput): Promise<unknown>
   const scope = createScope(input, createInbox(carried?.seenThrough, carried?.inbox, Date.now()));
   adoptPark(scope);
   // Before the signals that have come meanwhile, whose deliveries have higher numbers.
-  if (input.deliveries !== undefined) receive(scope, input.deliveries);
+  receive(scope, unpackDeliveries(input.deliveries) ?? []);
   listen(scope);
   if (carried !== undefined) showStage(scope, 'running', 'continued as new');
   else if (!isFirst(input)) await open(scope);

@@ -6,6 +6,7 @@ import { readKeyring } from '../../src/encryption/keyring.ts';
 import { decodePayloads } from '../../src/encryption/payload-codec.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
+import { unpackDeliveries } from '../../src/model/delivery-batch.ts';
 import type { RunInput } from '../../src/model/protocol.ts';
 import { keyIn } from '../access/support.ts';
 import { startWholeEngine, type WholeEngine } from '../data-care/whole-engine.ts';
@@ -91,7 +92,9 @@ describe('large event data with encryption, in the whole engine', function () {
       JSON.parse(Buffer.from(data, 'base64').toString()),
     ) as RunInput[];
     assert.deepEqual(
-      input?.deliveries?.map(({ event }) => (event.data as { readonly team: string }).team),
+      unpackDeliveries(input?.deliveries)?.map(
+        ({ event }) => (event.data as { readonly team: string }).team,
+      ),
       [TEAM],
     );
   });

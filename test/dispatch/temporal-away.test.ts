@@ -7,7 +7,8 @@ import { temporalDeliver } from '../../src/dispatch/deliver.ts';
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { openJournal } from '../../src/journal/open.ts';
-import { type RunInput, SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
+import { unpackDeliveries } from '../../src/model/delivery-batch.ts';
+import { SEARCH_ATTRIBUTES } from '../../src/model/protocol.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
 import { createLogger } from '../../src/telemetry.ts';
 import { lazyConnection, localTemporal } from '../../src/temporal.ts';
@@ -84,7 +85,7 @@ describe('with Temporal away', () => {
       const payload = given?.input?.payloads?.[0];
       if (payload === undefined) return [];
       const input = JSON.parse(Buffer.from(payload.data ?? []).toString());
-      const batch: RunInput['deliveries'] = begun ? input.deliveries : input;
+      const batch = unpackDeliveries(begun ? input.deliveries : input);
       return (batch ?? []).map(({ number }) => number);
     });
   };

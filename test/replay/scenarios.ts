@@ -146,6 +146,17 @@ const played: readonly Scenario[] = [
     },
   },
   {
+    // What comes together has its common attributes said once.
+    name: 'packed-deliveries',
+    flow: 'patient',
+    play: async (stage) => {
+      await stage.send(6);
+      await stage.collected(6);
+      await stage.decide({ action: 'flush' });
+      await stage.settled();
+    },
+  },
+  {
     name: 'cancelled',
     flow: 'patient',
     play: async (stage) => {
