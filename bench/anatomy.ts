@@ -19,12 +19,12 @@ const SAMPLE = 30;
 
 export interface RunsOfSide {
   readonly name: string;
+  readonly client: Client;
   readonly workflowId: (order: string) => string;
   readonly calm: readonly SentOrder[];
 }
 
 export async function printAnatomy(
-  client: Client,
   sides: readonly RunsOfSide[],
   receiver: Receiver,
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function printAnatomy(
       const looked = await Promise.all(
         sample.map(async (sent) => {
           const query = `WorkflowId = '${one.workflowId(sent.order)}'`;
-          const [execution, second] = await executionsOf(client, query);
+          const [execution, second] = await executionsOf(one.client, query);
           if (execution === undefined || second !== undefined)
             throw new Error(`not one execution of ${one.workflowId(sent.order)}`);
           return anatomyOf(execution, sent, receiver);

@@ -11,7 +11,7 @@ import { type SentOrder, sendOrder, sendOrders } from './orders.ts';
 import type { Bench } from './part.ts';
 import { processorMs } from './processes.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
-import { startNaive, startTidegate } from './stack.ts';
+import { type RunningTidegate, startNaive, startTidegate } from './stack.ts';
 import { median, perSecond, quantile, sum } from './statistics.ts';
 import { atLeast, atMost, number, printTable, type Row } from './table.ts';
 
@@ -24,7 +24,7 @@ const BURST_CONNECTIONS = 64;
 const ADDED_MS_MAX = 15;
 
 interface Side extends RunsOfSide {
-  readonly name: 'by hand' | 'tidegate';
+  readonly name: 'by hand' | 'tidegate' | 'in one process';
   readonly url: string;
   /** From sending, from the acknowledgement. */
   readonly wholeMs: number[];
@@ -39,7 +39,9 @@ interface Side extends RunsOfSide {
 /** Processor time by process. */
 type ProcessorMs = Readonly<Record<'handler' | 'worker' | 'temporal' | 'postgres', number>>;
 
-const side = (given: Pick<Side, 'name' | 'url' | 'workflowId' | 'processors'>): Side => ({
+const side = (
+  given: Pick<Side, 'name' | 'url' | 'client' | 'workflowId' | 'processors'>,
+): Side => ({
   ...given,
   wholeMs: [],
   afterMs: [],
@@ -52,9 +54,11 @@ export async function benchFlows({ stack, scaled }: Bench): Promise<readonly Row
   const receiver = await startReceiver();
   const naive = await startNaive(stack, receiver.url);
   const tidegate = await startTidegate(stack, { receiverUrl: receiver.url });
+  const together = await startTidegate(stack, { receiverUrl: receiver.url, inOneProcess: true });
   const byHand = side({
     name: 'by hand',
     url: naive.url,
+    client: stack.client,
     workflowId: (order) => `order:${order}`,
     processors: async () => ({
       handler: processorMs(naive.handlerPid),
@@ -63,36 +67,44 @@ export async function benchFlows({ stack, scaled }: Bench): Promise<readonly Row
       postgres: 0,
     }),
   });
-  const ours = side({
-    name: 'tidegate',
-    url: tidegate.url,
-    workflowId: (order) => `order:default:${order}`,
-    processors: async () => ({
-      handler: processorMs(tidegate.ingresses[0].pid()),
-      worker: processorMs(tidegate.workers[0].pid()),
-      temporal: processorMs(stack.temporalPid),
-      postgres: await postgresMs(tidegate.databaseUrl),
-    }),
-  });
+  const sideOf = (name: Side['name'], running: RunningTidegate): Side =>
+    side({
+      name,
+      url: running.url,
+      client: running.client,
+      workflowId: (order) => `order:default:${order}`,
+      processors: async () => {
+        const [ingress, worker] = [running.ingresses[0].pid(), running.workers[0].pid()];
+        return {
+          handler: processorMs(ingress),
+          worker: worker === ingress ? 0 : processorMs(worker),
+          temporal: processorMs(stack.temporalPid),
+          postgres: await postgresMs(running.databaseUrl),
+        };
+      },
+    });
+  const ours = sideOf('tidegate', tidegate);
+  const inOneProcess = sideOf('in one process', together);
+  const sides = [byHand, ours, inOneProcess];
   const orders = { calm: scaled(CALM_ORDERS, 5), burst: scaled(BURST_ORDERS, 10) };
   try {
-    for (const { name, url } of [byHand, ours]) {
-      const warm = ordersOf(`warm-${name.replace(' ', '-')}`, scaled(200, 5));
+    for (const { name, url } of sides) {
+      const warm = ordersOf(`warm-${name.replaceAll(' ', '-')}`, scaled(200, 5));
       await sendOrders(url, warm, BURST_CONNECTIONS);
       await receiver.eachOnce(warm);
     }
     for (let round = 0; round < ROUNDS; round += 1) {
       console.log(`round ${round + 1} of ${ROUNDS}`);
       // Each goes first in turn.
-      const inTurn = round % 2 === 0 ? [byHand, ours] : [ours, byHand];
+      const inTurn = sides.map((_, nth) => sides[(nth + round) % sides.length] ?? byHand);
       for (const one of inTurn) await calm(one, receiver, { round, count: orders.calm });
       for (const one of inTurn) await burst(one, receiver, { round, count: orders.burst });
     }
-    await printAnatomy(stack.client, [byHand, ours], receiver);
-    printProcessors([byHand, ours]);
-    return rows(byHand, ours);
+    await printAnatomy(sides, receiver);
+    printProcessors(sides);
+    return [...rows(byHand, ours), ...rows(byHand, inOneProcess, 'in one process: ')];
   } finally {
-    await Promise.all([naive.stop(), tidegate.stop(), receiver.stop()]);
+    await Promise.all([naive.stop(), tidegate.stop(), together.stop(), receiver.stop()]);
   }
 }
 
@@ -108,7 +120,7 @@ const ordersOf = (prefix: string, count: number): readonly string[] =>
 async function calm(one: Side, receiver: Receiver, { round, count }: Round): Promise<void> {
   const random = seededRandom(round);
   const sending = [];
-  for (const order of ordersOf(`calm-${one.name.replace(' ', '-')}-${round}`, count)) {
+  for (const order of ordersOf(`calm-${one.name.replaceAll(' ', '-')}-${round}`, count)) {
     await sleep((-Math.log(1 - random()) * 1_000) / CALM_PER_SECOND);
     sending.push(sendOrder(one.url, order));
   }
@@ -124,7 +136,7 @@ async function calm(one: Side, receiver: Receiver, { round, count }: Round): Pro
 
 /** As fast as they are taken, until the last has had its effect. */
 async function burst(one: Side, receiver: Receiver, { round, count }: Round): Promise<void> {
-  const orders = ordersOf(`burst-${one.name.replace(' ', '-')}-${round}`, count);
+  const orders = ordersOf(`burst-${one.name.replaceAll(' ', '-')}-${round}`, count);
   const before = await one.processors();
   const startedAt = performance.now();
   await sendOrders(one.url, orders, BURST_CONNECTIONS);
@@ -162,7 +174,7 @@ function printProcessors(sides: readonly Side[]): void {
   );
 }
 
-function rows(byHand: Side, ours: Side): readonly Row[] {
+function rows(byHand: Side, ours: Side, prefix = ''): readonly Row[] {
   const latency = (
     name: string,
     of: (one: Side) => readonly number[],
@@ -171,12 +183,18 @@ function rows(byHand: Side, ours: Side): readonly Row[] {
   ): Row => {
     const [value, base] = [quantile(of(ours), share), quantile(of(byHand), share)];
     const reached = goal?.(value - base);
-    return { name, value, against: 'by hand', base, ...(reached && { goal: reached }) };
+    return {
+      name: `${prefix}${name}`,
+      value,
+      against: 'by hand',
+      base,
+      ...(reached && { goal: reached }),
+    };
   };
   const [flows, naiveFlows] = [median(ours.flowsPerSecond), median(byHand.flowsPerSecond)];
   return [
     {
-      name: 'flows/s at saturation',
+      name: `${prefix}flows/s at saturation`,
       value: flows,
       against: 'by hand',
       base: naiveFlows,

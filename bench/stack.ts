@@ -25,6 +25,9 @@ const { version: clientVersion } = createRequire(import.meta.url)(
   '@temporalio/client/package.json',
 ) as { readonly version: string };
 
+/** Where `tidegate serve` is, beside another Tidegate on the same Temporal. */
+const NAMESPACE_OF_ONE_PROCESS = 'one-process';
+
 /** TASK_QUEUE_TYPE_WORKFLOW of Temporal's API. */
 const WORKFLOW_TASK_QUEUE = 1;
 
@@ -53,6 +56,7 @@ export async function startStack(): Promise<Stack> {
       ...['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--log-level', 'never'],
       ...['--port', String(port), '--metrics-port', String(metricsPort)],
       ...['--db-filename', join(directory, 'temporal.db')],
+      ...['--namespace', NAMESPACE_OF_ONE_PROCESS],
       ...Object.values(SEARCH_ATTRIBUTES).flatMap((name) => [
         '--search-attribute',
         `${name}=Keyword`,
@@ -95,6 +99,8 @@ export interface RunningTidegate {
   /** Where the first worker tells of itself. */
   readonly workerMetricsUrl: string;
   readonly databaseUrl: string;
+  /** Of the namespace that its runs are in. */
+  readonly client: Client;
   readonly stop: () => Promise<void>;
 }
 
@@ -103,6 +109,8 @@ export interface TidegateOptions {
   readonly project?: string;
   /** What the flows of bench/project call. @default nothing is there */
   readonly receiverUrl?: string;
+  /** `tidegate serve`: both roles in each process, of which there are as many as ingresses. @default a process each */
+  readonly inOneProcess?: boolean;
   /** @default 1 */
   readonly ingresses?: number;
   /** @default 1 */
@@ -116,6 +124,8 @@ export async function startTidegate(
   options: TidegateOptions = {},
 ): Promise<RunningTidegate> {
   const { project = 'bench/project', receiverUrl = 'http://127.0.0.1:9' } = options;
+  const { inOneProcess = false } = options;
+  const namespace = inOneProcess ? NAMESPACE_OF_ONE_PROCESS : 'default';
   const databaseUrl = await stack.createDatabase();
   const ports = await Promise.all(Array.from({ length: options.ingresses ?? 1 }, freePort));
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
@@ -126,35 +136,42 @@ export async function startTidegate(
     TIDEGATE_HTTP_BASE_URL: receiverUrl,
     LOG_LEVEL: 'warn',
     TIDEGATE_AUTH: 'none',
+    TEMPORAL_NAMESPACE: namespace,
     ...options.env,
   };
-  const process = (role: 'ingress' | 'worker', own: Readonly<Record<string, string>>) =>
+  const process = (role: 'serve' | 'ingress' | 'worker', own: Readonly<Record<string, string>>) =>
     restartable(node('src/cli/main.ts', role, project), { ...env, ...own });
-  const ingresses = ports.map((port) => process('ingress', { PORT: String(port) }));
+  const ingresses = ports.map((port) =>
+    process(inOneProcess ? 'serve' : 'ingress', { PORT: String(port) }),
+  );
   const metricsPorts = await Promise.all(Array.from({ length: options.workers ?? 1 }, freePort));
-  const workers = metricsPorts.map((port) => process('worker', { METRICS_PORT: String(port) }));
+  const workers = inOneProcess
+    ? ingresses
+    : metricsPorts.map((port) => process('worker', { METRICS_PORT: String(port) }));
   await Promise.all([
     ...urls.map((url) => untilReady(`${url}/readyz`)),
-    ...workers.map((worker) => untilPolling(stack, worker.pid())),
+    ...workers.map((worker) => untilPolling(stack, worker.pid(), namespace)),
   ]);
   return {
     url: String(urls[0]),
     urls,
     ingresses: ingresses as [Restartable],
     workers: workers as [Restartable],
-    workerMetricsUrl: `http://127.0.0.1:${metricsPorts[0]}/metrics`,
+    workerMetricsUrl: `${inOneProcess ? urls[0] : `http://127.0.0.1:${metricsPorts[0]}`}/metrics`,
     databaseUrl,
-    stop: async () => void (await Promise.all([...ingresses, ...workers].map((one) => one.stop()))),
+    client: new Client({ connection: stack.client.connection, namespace }),
+    stop: async () =>
+      void (await Promise.all([...new Set([...ingresses, ...workers])].map((one) => one.stop()))),
   };
 }
 
 /** Until a worker of this process polls for workflow tasks: the SDK names it by its process id. */
-export const untilPolling = (stack: Stack, pid: number): Promise<void> =>
+export const untilPolling = (stack: Stack, pid: number, namespace = 'default'): Promise<void> =>
   patiently(
     `worker ${pid} to poll`,
     async () => {
       const { pollers } = await stack.client.workflowService.describeTaskQueue({
-        namespace: 'default',
+        namespace,
         taskQueue: { name: TASK_QUEUE },
         taskQueueType: WORKFLOW_TASK_QUEUE,
       });

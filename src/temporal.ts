@@ -64,7 +64,7 @@ export function lazyConnection(target: TemporalTarget): Connection {
 type Interceptor = ReturnType<typeof makeGrpcRetryInterceptor>;
 
 /** How long a call may take, its tries together. */
-const CALL_MS_MAX = 5_000;
+export const CALL_MS_MAX = 5_000;
 /** Where somebody waits for the answer, and where a server takes its time. */
 const CALL_MS_MAX_BY_METHOD: Readonly<Record<string, number>> = {
   '/grpc.health.v1.Health/Check': 1_000,

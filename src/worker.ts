@@ -53,6 +53,8 @@ export interface WorkerOptions {
 }
 
 export interface RunningWorker {
+  /** Who shares it to begin runs gets them begun in this worker. Open until the worker has ended. */
+  readonly connection: NativeConnection;
   /** Settles when the worker has ended, also when something in hand did not end in time; rejects when it failed. */
   readonly ended: Promise<void>;
   /** Finishes what is in hand, within ten seconds. */
@@ -85,6 +87,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       );
     });
   return {
+    connection,
     ended,
     async stop() {
       isStopping = true;

@@ -69,6 +69,7 @@ export async function dev(directory: string): Promise<void> {
       config,
       journal,
       temporal,
+      workerConnection: () => worker.connection,
       catalogue,
       flows,
       sources,

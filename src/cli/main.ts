@@ -6,6 +6,7 @@ import { endAtSignals } from './signals.ts';
 const USAGE = `tidegate <command> [directory]
 
   dev      [dir]   run a project: journal, ingress, worker and a Temporal dev server
+  serve    [dir]   run its ingress and its worker in one process (needs DATABASE_URL)
   ingress  [dir]   run its ingress: HTTP, journal, dispatch
   worker   [dir]   run its worker: flows and connector operations (needs DATABASE_URL)
   keys create|list|rotate|revoke  make and end API keys, at a running Tidegate
@@ -18,6 +19,7 @@ const COMMANDS = {
   dev: async () => (await import('./dev.ts')).dev,
   ingress: async () => (await import('./ingress.ts')).ingress,
   worker: async () => (await import('./worker.ts')).worker,
+  serve: async () => (await import('./serve.ts')).serve,
 } as const;
 
 const isCommand = (name: string | undefined): name is keyof typeof COMMANDS =>

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { createAccess } from '../access/authenticate.ts';
-import { type Config, readConfig, withEnvFile } from '../config.ts';
+import { type Config, type Environment, readConfig, withEnvFile } from '../config.ts';
 import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -12,14 +12,14 @@ import {
   startMetricsServer,
 } from '../metrics/server.ts';
 import { loopbackAddress, withTemporalMetrics } from '../metrics/temporal-metrics.ts';
-import { workerMetrics } from '../metrics/worker-metrics.ts';
+import { type WorkerMetrics, workerMetrics } from '../metrics/worker-metrics.ts';
 import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';
 import { lazyConnection, pingTemporal } from '../temporal.ts';
-import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
+import { bundleFlows, installTemporalRuntime, startWorker, type WorkerOptions } from '../worker.ts';
 import { watchStanding } from '../worker-deployment.ts';
 import { journalOptions, linkOptions, temporalTarget } from './outside.ts';
-import { loadProject } from './project.ts';
+import { loadProject, type Project } from './project.ts';
 import { untilStopped } from './signals.ts';
 import { whenTemporalAnswers } from './when-temporal-answers.ts';
 
@@ -39,33 +39,9 @@ export async function worker(directory: string): Promise<void> {
   installTemporalRuntime(logger, sdkMetrics);
   const journal = await openJournal({ logger, ...journalOptions(config, env) });
   const registry = new Registry();
-  const temporal = temporalTarget(config, env);
   const metrics = workerMetrics(registry);
-  const options = {
-    temporal,
-    journal,
-    connectors: bindConnectors(project.connectors, {
-      env,
-      journal,
-      allowFakes: env.TIDEGATE_ALLOW_FAKES === 'true',
-    }),
-    catalogue: project.catalogue,
-    flows: project.flows,
-    links: linkOptions(config),
-    bundle: await bundleFlows(
-      project.flowsPath,
-      logger,
-      temporal.dataConverter,
-      config.workerVersion !== undefined,
-    ),
-    ...(config.workerVersion && { version: config.workerVersion }),
-    ...(config.operationsMax && { operationsMax: config.operationsMax }),
-    ...(config.cachedRunsMax && { cachedRunsMax: config.cachedRunsMax }),
-    ...(config.taskQueue === undefined ? {} : { taskQueue: config.taskQueue }),
-    metrics,
-    logger,
-  };
-  const connection = lazyConnection(temporal);
+  const options = await workerOptions({ env, config, project, journal, metrics, logger });
+  const connection = lazyConnection(options.temporal);
   let state: 'starting' | 'polling' | 'stopping' = 'starting';
   const metricsServer = await startMetrics(config, {
     registry,
@@ -89,7 +65,7 @@ export async function worker(directory: string): Promise<void> {
     config.workerVersion &&
     watchStanding({
       connection,
-      namespace: temporal.namespace,
+      namespace: options.temporal.namespace,
       version: config.workerVersion,
       tell: metrics.standing,
       logger,
@@ -101,6 +77,40 @@ export async function worker(directory: string): Promise<void> {
   await metricsServer?.stop();
   await connection.close();
   await journal.close();
+}
+
+/** What a worker of a project is. */
+export async function workerOptions({
+  env,
+  config,
+  project,
+  ...own
+}: Pick<WorkerOptions, 'journal' | 'logger'> & {
+  readonly env: Environment;
+  readonly config: Config;
+  readonly project: Project;
+  readonly metrics: WorkerMetrics;
+}): Promise<WorkerOptions> {
+  const temporal = temporalTarget(config, env);
+  const { workerVersion, operationsMax, cachedRunsMax, taskQueue } = config;
+  const isVersioned = workerVersion !== undefined;
+  return {
+    ...own,
+    temporal,
+    connectors: bindConnectors(project.connectors, {
+      env,
+      journal: own.journal,
+      allowFakes: env.TIDEGATE_ALLOW_FAKES === 'true',
+    }),
+    catalogue: project.catalogue,
+    flows: project.flows,
+    links: linkOptions(config),
+    bundle: await bundleFlows(project.flowsPath, own.logger, temporal.dataConverter, isVersioned),
+    ...(workerVersion && { version: workerVersion }),
+    ...(operationsMax && { operationsMax }),
+    ...(cachedRunsMax && { cachedRunsMax }),
+    ...(taskQueue === undefined ? {} : { taskQueue }),
+  };
 }
 
 /** `/metrics` and health, where METRICS_PORT names a port for them. */

@@ -3,6 +3,7 @@ import {
   isGrpcServiceError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
+  type WorkflowStartOptions,
 } from '@temporalio/client';
 import {
   defineSearchAttributeKey,
@@ -16,7 +17,8 @@ import { messageOf, TidegateError } from '../model/error.ts';
 import type { Delivery, TidegateEvent } from '../model/event.ts';
 import { DELIVER_SIGNAL, type RunInput, SEARCH_ATTRIBUTES, TASK_QUEUE } from '../model/protocol.ts';
 import type { RunId, RunParts } from '../model/run.ts';
-import type { RunPlaces } from './places.ts';
+import { CALL_MS_MAX } from '../temporal.ts';
+import type { PlaceToSend, RunPlaces } from './places.ts';
 
 /** Hands deliveries to a run, starting it if it is not running. Says to which execution, where that is known. */
 export type Deliver = (
@@ -36,11 +38,19 @@ export function temporalDeliver(
     readonly summaryOf: (flow: string) => string | undefined;
     /** What is marked `pii` in the events of a flow. @default nothing */
     readonly markedOf?: (flow: string) => RunInput['marked'];
+    /**
+     * A client of the same namespace over the connection of a worker in this process, once there is one: what
+     * begins on its task queue begins there, with the answer to the call.
+     * https://docs.temporal.io/design-patterns/eager-workflow-start
+     * @default Temporal hands it to any worker
+     */
+    readonly beside?: () => Client | undefined;
     /** Where each run is sent. @default all in the client's namespace and on one task queue */
     readonly placeToSend?: RunPlaces['placeToSend'];
   },
 ): Deliver {
   const onePlace = { client, taskQueue: TASK_QUEUE };
+  const start = starterOf(client, options.beside);
   return async (run, parts, batch) => {
     const first = batch[0];
     if (first === undefined) return undefined;
@@ -59,7 +69,7 @@ export function temporalDeliver(
         { ...input, execution: 'first', deliveries: packDeliveries(batch), askedAt: Date.now() },
       ];
       const began = await unlessKnown(() =>
-        workflow.start(parts.flow, { ...common, args, workflowIdReusePolicy: 'REJECT_DUPLICATE' }),
+        start(place, parts.flow, { ...common, args, workflowIdReusePolicy: 'REJECT_DUPLICATE' }),
       );
       if (began !== undefined) return began.firstExecutionRunId;
     }
@@ -67,6 +77,31 @@ export function temporalDeliver(
     const signal = { signal: DELIVER_SIGNAL, signalArgs: [packDeliveries(batch)] };
     const sent = await workflow.signalWithStart(parts.flow, { ...common, args, ...signal });
     return sent.signaledRunId;
+  };
+}
+
+/** Begins runs beside, where that is their place. Without room in the worker, Temporal hands it to any. */
+function starterOf(client: Client, beside: () => Client | undefined = () => undefined) {
+  // Against a dead server the SDK's core tries for nine seconds, our own connection for one: that one asks
+  // whether it is back.
+  let isBesideAway = false;
+  return async (place: PlaceToSend, flow: string, options: WorkflowStartOptions) => {
+    const { namespace } = place.client.options;
+    const isOwn = namespace === client.options.namespace && place.taskQueue === TASK_QUEUE;
+    const shared = isOwn && !isBesideAway ? beside() : undefined;
+    try {
+      const began =
+        shared === undefined
+          ? await place.client.workflow.start(flow, options)
+          : await shared.withDeadline(Date.now() + CALL_MS_MAX, () =>
+              shared.workflow.start(flow, { ...options, requestEagerStart: true }),
+            );
+      isBesideAway = false;
+      return began;
+    } catch (error) {
+      isBesideAway ||= shared !== undefined;
+      throw error;
+    }
   };
 }
 

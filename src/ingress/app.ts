@@ -215,8 +215,9 @@ const problems =
   (error: unknown, request: Request, response: Response, next: (error: unknown) => void): void => {
     const { status, code } = problemOf(error);
     const route: unknown = request.route?.path;
-    // What is shed comes by the thousand; that it begins and ends is logged where it is decided.
-    if (status >= 500 && code !== 'backlog_full') {
+    // What is shed comes by the thousand, and a process that is not ready is asked every second: both are logged where
+    // it is decided.
+    if (status >= 500 && code !== 'backlog_full' && code !== 'not_ready') {
       const stack = status === 500 && error instanceof Error ? error.stack : undefined;
       logger.error({ route, code, reason: messageOf(error), stack }, 'could not take a request');
     } else logger.debug({ route, code }, 'refused a request');

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Client, type Connection } from '@temporalio/client';
+import { Client, type ClientOptions, type Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { type Access, createAccess } from '../access/authenticate.ts';
 import { approvalRouter } from '../approvals/router.ts';
@@ -25,6 +25,7 @@ import {
 } from '../metrics/ingress-metrics.ts';
 import { processMetrics } from '../metrics/process-metrics.ts';
 import { type MetricsAccess, metricsRouter } from '../metrics/router.ts';
+import { withTemporalMetrics } from '../metrics/temporal-metrics.ts';
 import type { Contract, EventCatalogue, OldSenders } from '../model/contract.ts';
 import type { FlowRegistry } from '../model/flow-registry.ts';
 import { LIMITS } from '../model/limits.ts';
@@ -42,6 +43,7 @@ import { lazyConnection, pingTemporal, type TemporalTarget } from '../temporal.t
 import { decideAgain } from './again.ts';
 import { createIngressApp } from './app.ts';
 import { closeServer, createBoundedServer } from './connections.ts';
+import type { ReadinessChecks } from './health.ts';
 import { type Pressure, startPressure } from './pressure.ts';
 import { verifyAgain } from './raw-delivery.ts';
 import { countRefusals, type Refusals } from './refusals.ts';
@@ -68,6 +70,8 @@ export interface IngressOptions {
   readonly developmentKey?: string;
   readonly journal: Journal;
   readonly temporal: TemporalTarget;
+  /** Of a worker in this process, once it polls: runs begin in it. @default they begin in any worker */
+  readonly workerConnection?: () => ClientOptions['connection'];
   readonly catalogue: EventCatalogue<Readonly<Record<string, Contract>>>;
   readonly flows: FlowRegistry;
   /** Where tenants' runs go. @default all in the namespace of `temporal`, on one task queue */
@@ -83,6 +87,10 @@ export interface IngressOptions {
   readonly logger: Logger;
   /** What `/metrics` answers with, where others of this process write to it too. @default one of its own */
   readonly registry?: Registry;
+  /** Where the SDK of a worker in this process tells of itself, for `/metrics`. @default nowhere */
+  readonly sdkMetrics?: string | undefined;
+  /** What must answer too before this process is ready. @default only what an ingress needs */
+  readonly checks?: ReadinessChecks;
 }
 
 export interface RunningIngress {
@@ -139,6 +147,7 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       temporalDeliver(client, {
         summaryOf: (flow) => summaries.get(flow),
         markedOf: markedOf(options),
+        beside: besideWorker(options.workerConnection, { namespace, dataConverter }),
         ...(arePlaced && { placeToSend: places.placeToSend }),
       }),
     ),
@@ -164,7 +173,11 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
     ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl }),
     keepRaw: rawDays > 0,
     onAppended: dispatcher.offer,
-    checks: { journal: () => journal.ping(), temporal: () => pingTemporal(connection) },
+    checks: {
+      journal: () => journal.ping(),
+      temporal: () => pingTemporal(connection),
+      ...options.checks,
+    },
     routers: [
       {
         path: '/api/v1',
@@ -173,7 +186,12 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       { path: '/approvals', router: approvals(options, runs) },
       {
         path: '/metrics',
-        router: metricsRouter(measured.registry, metricsAccess(options, access)),
+        router: metricsRouter(
+          options.sdkMetrics === undefined
+            ? measured.registry
+            : withTemporalMetrics(measured.registry, options.sdkMetrics),
+          metricsAccess(options, access),
+        ),
       },
       ...codec(options, access, byReference),
       { path: '/openapi.json', router: openApiRouter(openApiDocument(options), access) },
@@ -223,6 +241,19 @@ export async function startIngress(options: IngressOptions): Promise<RunningIngr
       await dispatcher.stop();
       await closeConnection(connection);
     },
+  };
+}
+
+/** A client that is made when there is a worker to share the connection of. */
+function besideWorker(
+  workerConnection: IngressOptions['workerConnection'],
+  options: Pick<ClientOptions, 'namespace' | 'dataConverter'>,
+): () => Client | undefined {
+  let client: Client | undefined;
+  return () => {
+    const connection = client === undefined ? workerConnection?.() : undefined;
+    if (connection !== undefined) client = new Client({ ...options, connection });
+    return client;
   };
 }
 

@@ -56,6 +56,8 @@ export async function startSystem(options: {
   readonly temporalArgs?: readonly string[];
   /** Two ingresses and two workers; events go to the ingresses in turn. @default one of each */
   readonly twoOfEach?: boolean;
+  /** Each ingress and its worker are one process, under both names. @default two */
+  readonly inOneProcess?: boolean;
   /** @default 'warn' */
   readonly logLevel?: 'info';
   /** More variables of ingresses and workers. */
@@ -95,8 +97,8 @@ export async function startSystem(options: {
     };
   }
   async function node(
-    command: 'ingress' | 'worker',
-    { which = 1, port = ports[0] }: { readonly which?: number; readonly port?: number } = {},
+    command: 'ingress' | 'worker' | 'serve',
+    { which, port = ports[0] }: { readonly which: number; readonly port?: number },
   ): Promise<Restartable> {
     const name = `${command}-${which}`;
     const preload = fileURLToPath(new URL('./skewed-clock.mjs', import.meta.url));
@@ -121,6 +123,16 @@ export async function startSystem(options: {
       (line) => onLine(name, line),
     );
   }
+  async function pair(which: number, port: number) {
+    if (options.inOneProcess) {
+      const both = await node('serve', { which, port });
+      return { ingress: both, worker: both };
+    }
+    return {
+      ingress: await node('ingress', { which, port }),
+      worker: await node('worker', { which }),
+    };
+  }
   const processes = {
     temporal: restartable(
       'temporal',
@@ -138,19 +150,12 @@ export async function startSystem(options: {
       ],
       {},
     ),
-    ingress: await node('ingress'),
-    worker: await node('worker'),
+    ...(await pair(1, ports[0])),
   };
   const [, secondPort] = ports;
-  const second =
-    secondPort === undefined
-      ? undefined
-      : {
-          ingress: await node('ingress', { which: 2, port: secondPort }),
-          worker: await node('worker', { which: 2 }),
-        };
+  const second = secondPort === undefined ? undefined : await pair(2, secondPort);
   const journal = await openJournal({ databaseUrl });
-  const all = [...Object.values(processes), ...Object.values(second ?? {})];
+  const all = new Set([...Object.values(processes), ...Object.values(second ?? {})]);
   for (const started of all) started.start();
 
   async function stop(): Promise<void> {
@@ -170,7 +175,7 @@ export async function startSystem(options: {
     return answers.every((answer) => answer?.ok);
   };
   const output = (): string =>
-    all.map((process) => `--- ${process.name}\n${process.output()}`).join('\n');
+    [...all].map((process) => `--- ${process.name}\n${process.output()}`).join('\n');
   await until('the ingress to be ready', isReady, 110_000).catch(async (error: Error) => {
     await stop();
     throw new Error(`${error.message}\n${output()}`);
