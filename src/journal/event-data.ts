@@ -8,6 +8,8 @@ import type { TidegateEvent } from '../model/event.ts';
 import { DAY_MS } from '../model/retention.ts';
 import type { JournalDatabase, JournalTables } from './schema.ts';
 
+const HOUR_MS = 3_600_000;
+
 /** What an event is known by, as long as it is remembered. */
 export const KNOWN_COLUMNS = [
   'seq',
@@ -94,9 +96,10 @@ const skeletonOf = (row: KnownRow): TidegateEvent => ({
 });
 
 /**
- * As a condition on `event_data` in an outer join: what came within a day, by this process's clock. Whoever
- * reads what is new looks into two partitions at most, and by {@link eventsBySeq} for what it did not find.
+ * As a condition on `event_data` in an outer join: what came within 23 hours by this process's clock, which may be
+ * an hour behind. So whoever reads what is new looks into two days at most, at any time of day, and by
+ * {@link eventsBySeq} for what it did not find.
  */
 export const isRecent = (nowMs = Date.now()) =>
-  sql`event_data.received_at >= ${new Date(nowMs - DAY_MS)}::timestamptz
-    and event_data.received_at < ${new Date(nowMs + DAY_MS / 24)}::timestamptz`;
+  sql`event_data.received_at >= ${new Date(nowMs - DAY_MS + HOUR_MS)}::timestamptz
+    and event_data.received_at < ${new Date(nowMs + HOUR_MS)}::timestamptz`;

@@ -4,7 +4,7 @@ import { fillJournal } from '../../bench/fill-journal.ts';
 import { makeAppender } from '../../src/journal/append.ts';
 import { backlog } from '../../src/journal/backlog.ts';
 import { deliveriesAfter } from '../../src/journal/dispatch-queries.ts';
-import { eventsBySeq } from '../../src/journal/event-data.ts';
+import { eventsBySeq, isRecent } from '../../src/journal/event-data.ts';
 import { listEvents } from '../../src/journal/event-queries.ts';
 import { settle } from '../../src/journal/settle.ts';
 import { sharedPostgres } from './both-databases.ts';
@@ -41,6 +41,17 @@ describe('the cost of', function () {
     assert.equal(plans.length, 1, 'new deliveries are read at once');
     const days = partitionsIn(plans);
     assert.ok(days.size >= 1 && days.size <= 2, [...days].join());
+  });
+
+  it('which are two at any time of day', () => {
+    const dayMs = 86_400_000;
+    for (let atMs = 0; atMs < dayMs; atMs += 60_000) {
+      const { parameters } = isRecent(1_700_000_000_000 + atMs).compile(journal.database);
+      const [from, until] = parameters.map((at) => (at as Date).getTime());
+      assert.ok(from !== undefined && until !== undefined);
+      const days = Math.floor((until - 1) / dayMs) - Math.floor(from / dayMs) + 1;
+      assert.ok(days <= 2, `${days} days at ${new Date(atMs).toISOString()}`);
+    }
   });
 
   it('reading what is older is that of the days it is from', async () => {
