@@ -18,6 +18,7 @@ export interface Injected {
 
 type Undo = () => Promise<void> | void;
 
+/** Ingress and worker of one process are one and the same. */
 export function nodesOf({ processes, second }: System): ReadonlyMap<NodeName, Restartable> {
   const nodes = new Map<NodeName, Restartable>([
     ['ingress-1', processes.ingress],
@@ -149,7 +150,8 @@ async function untilRefused(forMs: number, { refusedByBacklog, signal }: Injecte
 }
 
 const nodeOf = (system: System, name: NodeName): Restartable => given(nodesOf(system).get(name));
-const weakPoints = (system: System, name: NodeName): WeakPoints => given(system.weak.get(name));
+const weakPoints = (system: System, name: NodeName): WeakPoints =>
+  given(system.weak.get(nodeOf(system, name).name));
 
 function given<Value>(value: Value | undefined): Value {
   if (value === undefined) throw new Error('the plan names a process that is not there');

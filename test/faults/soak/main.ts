@@ -3,6 +3,7 @@
  *
  *     npm run soak -- --minutes 60
  *     npm run soak -- --seed 123 --seconds 20      the same plan again
+ *     npm run soak -- --serve                      each ingress and its worker in one process
  */
 import { parseArgs } from 'node:util';
 import { describePlan, planFor } from './plan.ts';
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seconds: { type: 'string', default: '20' },
     minutes: { type: 'string', default: '10' },
+    serve: { type: 'boolean', default: false },
   },
 });
 const [seconds, minutes] = [number('seconds', values.seconds), number('minutes', values.minutes)];
@@ -37,7 +39,11 @@ process.exit(failed.length > 0 || ending.signal.aborted ? 1 : 0);
 async function soak(seed: number): Promise<void> {
   console.log(describePlan(planFor(seed, seconds)));
   try {
-    const { counts } = await runSeed(seed, { seconds, signal: ending.signal });
+    const { counts } = await runSeed(seed, {
+      seconds,
+      inOneProcess: values.serve,
+      signal: ending.signal,
+    });
     passed += 1;
     const told = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
     console.log(`seed ${seed} passed: ${told.join(', ')}\n`);

@@ -40,7 +40,16 @@ const BACKLOG = '60,80,100';
 /** @throws Error with the seed, the plan, what was found and what the processes printed. */
 export async function runSeed(
   seed: number,
-  { seconds = 20, signal = new AbortController().signal } = {},
+  {
+    seconds = 20,
+    inOneProcess = false,
+    signal = new AbortController().signal,
+  }: {
+    readonly seconds?: number;
+    /** `tidegate serve` instead of ingress and worker. */
+    readonly inOneProcess?: boolean;
+    readonly signal?: AbortSignal;
+  } = {},
 ): Promise<Passed> {
   const plan = planFor(seed, seconds);
   const complaints: string[] = [];
@@ -49,6 +58,7 @@ export async function runSeed(
     project: 'soak',
     receiverUrl: receiver.url,
     twoOfEach: plan.twoOfEach,
+    inOneProcess,
     withFaults: true,
     env: { TIDEGATE_SHED_BACKLOG: BACKLOG },
     onLine: (process, line) => {
@@ -63,7 +73,7 @@ export async function runSeed(
   } catch (error) {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new Error(
-      `${message}\n\n${describePlan(plan)}\nrepeat it: npm run soak -- --seed ${seed} --seconds ${seconds}\n\n${system.output()}`,
+      `${message}\n\n${describePlan(plan)}\nrepeat it: npm run soak -- --seed ${seed} --seconds ${seconds}${inOneProcess ? ' --serve' : ''}\n\n${system.output()}`,
     );
   } finally {
     await system.stop();
@@ -228,7 +238,7 @@ async function all<Row>(
 }
 
 async function endAll(system: System): Promise<ReadonlyMap<string, number | null>> {
-  const ended = [...nodesOf(system).values()].map(
+  const ended = [...new Set(nodesOf(system).values())].map(
     async (node) => [node.name, await node.terminate()] as const,
   );
   return new Map(await Promise.all(ended));
