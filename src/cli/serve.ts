@@ -6,13 +6,14 @@ import { loopbackAddress } from '../metrics/temporal-metrics.ts';
 import { workerMetrics } from '../metrics/worker-metrics.ts';
 import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';
+import { lazyConnection } from '../temporal.ts';
 import { installTemporalRuntime, type RunningWorker, startWorker } from '../worker.ts';
 import { ingressOptions } from './ingress.ts';
 import { journalOptions } from './outside.ts';
 import { loadProject } from './project.ts';
 import { untilStopped } from './signals.ts';
 import { whenTemporalAnswers } from './when-temporal-answers.ts';
-import { workerOptions } from './worker.ts';
+import { watchBuild, workerOptions } from './worker.ts';
 
 /**
  * `tidegate serve [dir]`: ingress and worker in one process, of which there may be several. Runs begin in the
@@ -36,6 +37,7 @@ export async function serve(directory: string): Promise<void> {
   const registry = new Registry();
   const metrics = workerMetrics(registry);
   const options = await workerOptions({ env, config, project, journal, metrics, logger });
+  const connection = lazyConnection(options.temporal);
   let worker: RunningWorker | undefined;
   // What is accepted before Temporal answers waits in the journal.
   const ingress = await startIngress({
@@ -62,8 +64,11 @@ export async function serve(directory: string): Promise<void> {
     logger.info('worker polls');
     return started.ended;
   });
+  const standing = watchBuild(options, { connection, metrics });
   await untilStopped(work);
   await ingress.stop();
   await worker?.stop();
+  await standing?.stop();
+  await connection.close();
   await journal.close();
 }

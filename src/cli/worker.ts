@@ -1,3 +1,4 @@
+import type { Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { createAccess } from '../access/authenticate.ts';
 import { type Config, type Environment, readConfig, withEnvFile } from '../config.ts';
@@ -14,6 +15,7 @@ import {
 import { loopbackAddress, withTemporalMetrics } from '../metrics/temporal-metrics.ts';
 import { type WorkerMetrics, workerMetrics } from '../metrics/worker-metrics.ts';
 import { TidegateError } from '../model/error.ts';
+import type { Repetition } from '../repeat.ts';
 import { createLogger } from '../telemetry.ts';
 import { lazyConnection, pingTemporal } from '../temporal.ts';
 import { bundleFlows, installTemporalRuntime, startWorker, type WorkerOptions } from '../worker.ts';
@@ -61,15 +63,7 @@ export async function worker(directory: string): Promise<void> {
   const running = await whenTemporalAnswers(() => startWorker(options), logger);
   state = 'polling';
   logger.info('worker polls');
-  const standing =
-    config.workerVersion &&
-    watchStanding({
-      connection,
-      namespace: options.temporal.namespace,
-      version: config.workerVersion,
-      tell: metrics.standing,
-      logger,
-    });
+  const standing = watchBuild(options, { connection, metrics });
   await untilStopped(running.ended);
   state = 'stopping';
   await running.stop();
@@ -78,6 +72,13 @@ export async function worker(directory: string): Promise<void> {
   await connection.close();
   await journal.close();
 }
+
+/** Watches what Temporal does with the build that this worker is; undefined where it is none. */
+export const watchBuild = (
+  { version, temporal: { namespace }, logger }: WorkerOptions,
+  { connection, metrics }: { readonly connection: Connection; readonly metrics: WorkerMetrics },
+): Repetition | undefined =>
+  version && watchStanding({ connection, namespace, version, tell: metrics.standing, logger });
 
 /** What a worker of a project is. */
 export async function workerOptions({
