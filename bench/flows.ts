@@ -89,7 +89,7 @@ export async function benchFlows({ stack, scaled }: Bench): Promise<readonly Row
   const orders = { calm: scaled(CALM_ORDERS, 5), burst: scaled(BURST_ORDERS, 10) };
   try {
     for (const { name, url } of sides) {
-      const warm = ordersOf(`warm-${name.replaceAll(' ', '-')}`, scaled(200, 5));
+      const warm = ordersOf(`warm-${name}`, scaled(200, 5));
       await sendOrders(url, warm, BURST_CONNECTIONS);
       await receiver.eachOnce(warm);
     }
@@ -114,13 +114,13 @@ interface Round {
 }
 
 const ordersOf = (prefix: string, count: number): readonly string[] =>
-  Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
+  Array.from({ length: count }, (_, n) => `${prefix.replaceAll(' ', '-')}-${n}`);
 
 /** One by one at random moments, so that no rhythm of ours meets one of theirs. */
 async function calm(one: Side, receiver: Receiver, { round, count }: Round): Promise<void> {
   const random = seededRandom(round);
   const sending = [];
-  for (const order of ordersOf(`calm-${one.name.replaceAll(' ', '-')}-${round}`, count)) {
+  for (const order of ordersOf(`calm-${one.name}-${round}`, count)) {
     await sleep((-Math.log(1 - random()) * 1_000) / CALM_PER_SECOND);
     sending.push(sendOrder(one.url, order));
   }
@@ -136,7 +136,7 @@ async function calm(one: Side, receiver: Receiver, { round, count }: Round): Pro
 
 /** As fast as they are taken, until the last has had its effect. */
 async function burst(one: Side, receiver: Receiver, { round, count }: Round): Promise<void> {
-  const orders = ordersOf(`burst-${one.name.replaceAll(' ', '-')}-${round}`, count);
+  const orders = ordersOf(`burst-${one.name}-${round}`, count);
   const before = await one.processors();
   const startedAt = performance.now();
   await sendOrders(one.url, orders, BURST_CONNECTIONS);

@@ -123,8 +123,11 @@ export async function startTidegate(
   stack: Stack,
   options: TidegateOptions = {},
 ): Promise<RunningTidegate> {
-  const { project = 'bench/project', receiverUrl = 'http://127.0.0.1:9' } = options;
-  const { inOneProcess = false } = options;
+  const {
+    project = 'bench/project',
+    receiverUrl = 'http://127.0.0.1:9',
+    inOneProcess = false,
+  } = options;
   const namespace = inOneProcess ? NAMESPACE_OF_ONE_PROCESS : 'default';
   const databaseUrl = await stack.createDatabase();
   const ports = await Promise.all(Array.from({ length: options.ingresses ?? 1 }, freePort));

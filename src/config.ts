@@ -188,6 +188,19 @@ export function assertAuth({ token, jwt, auth }: Config): void {
 }
 
 /**
+ * Holds that a command has a journal which it can share with other processes.
+ *
+ * @throws TidegateError `config_invalid`.
+ */
+export function assertDatabase({ databaseUrl }: Config, command: string): void {
+  if (databaseUrl !== undefined) return;
+  throw new TidegateError(
+    'config_invalid',
+    `\`tidegate ${command}\` needs DATABASE_URL: the embedded journal belongs to one process, use \`tidegate dev\`.`,
+  );
+}
+
+/**
  * The environment together with the variables of a directory's `.env` file; what the environment
  * sets, even to nothing, wins. A file that is not there adds nothing.
  *

@@ -1,10 +1,9 @@
 import { Registry } from 'prom-client';
-import { assertAuth, readConfig, withEnvFile } from '../config.ts';
+import { assertAuth, assertDatabase, readConfig, withEnvFile } from '../config.ts';
 import { startIngress } from '../ingress/main.ts';
 import { openJournal } from '../journal/open.ts';
 import { loopbackAddress } from '../metrics/temporal-metrics.ts';
 import { workerMetrics } from '../metrics/worker-metrics.ts';
-import { TidegateError } from '../model/error.ts';
 import { createLogger } from '../telemetry.ts';
 import { lazyConnection } from '../temporal.ts';
 import { installTemporalRuntime, type RunningWorker, startWorker } from '../worker.ts';
@@ -17,18 +16,13 @@ import { watchBuild, workerOptions } from './worker.ts';
 
 /**
  * `tidegate serve [dir]`: ingress and worker in one process, of which there may be several. Runs begin in the
- * process that took their event in, without a way round over Temporal's queue.
+ * process that dispatches them, without a way round over Temporal's queue.
  */
 export async function serve(directory: string): Promise<void> {
   const env = withEnvFile(directory, process.env);
   const config = readConfig(env);
   assertAuth(config);
-  if (config.databaseUrl === undefined) {
-    throw new TidegateError(
-      'config_invalid',
-      '`tidegate serve` needs DATABASE_URL: the embedded journal is for `tidegate dev`.',
-    );
-  }
+  assertDatabase(config, 'serve');
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
   const sdkMetrics = await loopbackAddress();

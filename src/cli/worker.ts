@@ -1,7 +1,13 @@
 import type { Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { createAccess } from '../access/authenticate.ts';
-import { type Config, type Environment, readConfig, withEnvFile } from '../config.ts';
+import {
+  assertDatabase,
+  type Config,
+  type Environment,
+  readConfig,
+  withEnvFile,
+} from '../config.ts';
 import { bindConnectors } from '../connectors/bind-connectors.ts';
 import { isLoopback } from '../http/loopback.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -14,7 +20,6 @@ import {
 } from '../metrics/server.ts';
 import { loopbackAddress, withTemporalMetrics } from '../metrics/temporal-metrics.ts';
 import { type WorkerMetrics, workerMetrics } from '../metrics/worker-metrics.ts';
-import { TidegateError } from '../model/error.ts';
 import type { Repetition } from '../repeat.ts';
 import { createLogger } from '../telemetry.ts';
 import { lazyConnection, pingTemporal } from '../temporal.ts';
@@ -29,12 +34,7 @@ import { whenTemporalAnswers } from './when-temporal-answers.ts';
 export async function worker(directory: string): Promise<void> {
   const env = withEnvFile(directory, process.env);
   const config = readConfig(env);
-  if (config.databaseUrl === undefined) {
-    throw new TidegateError(
-      'config_invalid',
-      'A worker process needs DATABASE_URL: the embedded journal belongs to one process, use `tidegate dev`.',
-    );
-  }
+  assertDatabase(config, 'worker');
   const logger = createLogger({ level: config.logLevel });
   const project = await loadProject(directory);
   const sdkMetrics = config.metricsPort === undefined ? undefined : await loopbackAddress();

@@ -31,16 +31,12 @@ export function packDeliveries(batch: readonly Delivery[]): DeliveryBatch {
     delivery.number === first.number + index && isSmall(delivery.event);
   if (!batch.every(isPackable)) return batch;
 
-  const isStoryOfItsOwn = batch.every(({ event }) => event.correlationid === event.id);
-  const common: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(first.event)) {
-    const isSaid =
-      name === 'id' || name === 'data' || (name === 'correlationid' && isStoryOfItsOwn);
-    if (!isSaid && isAlike(batch, name, value)) common[name] = value;
-  }
-  const isLeftOut = (name: string): boolean =>
-    Object.hasOwn(common, name) || (name === 'correlationid' && isStoryOfItsOwn);
-  const events = batch.map(({ event }) => without(event, isLeftOut));
+  const common = Object.fromEntries(
+    Object.entries(first.event).filter(
+      ([name, value]) => name !== 'id' && name !== 'data' && isAlike(batch, name, value),
+    ),
+  );
+  const events = batch.map(({ event }) => without(event, common));
   return { deliveriesFrom: first.number, common, events };
 }
 
@@ -52,10 +48,11 @@ const isAlike = (batch: readonly Delivery[], name: string, value: unknown): bool
 const isSmall = ({ data }: TidegateEvent): boolean =>
   (JSON.stringify(data) ?? '').length * 3 <= LIMITS.inlineDataBytesMax;
 
-function without(event: TidegateEvent, isLeftOut: (name: string) => boolean): EventAttributes {
+function without(event: TidegateEvent, common: EventAttributes): EventAttributes {
   const rest: Record<string, unknown> = {};
-  for (const name of Object.keys(event)) {
-    if (!isLeftOut(name)) rest[name] = event[name as keyof TidegateEvent];
+  for (const [name, value] of Object.entries(event)) {
+    const isOwnStory = name === 'correlationid' && value === event.id;
+    if (!isOwnStory && !Object.hasOwn(common, name)) rest[name] = value;
   }
   return rest;
 }
