@@ -9,6 +9,7 @@ import {
 import { isDataError, unavailable } from './database-error.ts';
 import type { AppendEntry, AppendResult, NumberedDelivery } from './deliveries.ts';
 import { deliveriesOfEvents } from './event-deliveries.ts';
+import { inHalves } from './in-halves.ts';
 import { rawBytes } from './raw-deliveries.ts';
 import type { JournalDatabase } from './schema.ts';
 
@@ -99,25 +100,17 @@ function assertRoom(
   );
 }
 
-/** Commits a group; when its values are refused, halves it until the refused call stands alone. */
-async function commit(database: JournalDatabase, group: readonly Call[]): Promise<void> {
-  try {
-    const written = await writeEntries(
-      database,
-      group.flatMap((call) => call.entries),
-    );
-    await answer(database, group, written);
-  } catch (error) {
-    const middle = Math.ceil(group.length / 2);
-    if (isDataError(error) && group.length > 1) {
-      await commit(database, group.slice(0, middle));
-      await commit(database, group.slice(middle));
-      return;
-    }
-    const reason = isDataError(error) ? refusedValues() : error;
-    for (const call of group) call.reject(reason);
-  }
-}
+const commit = (database: JournalDatabase, group: readonly Call[]): Promise<void> =>
+  inHalves(group, {
+    async commit(calls) {
+      const entries = calls.flatMap((call) => call.entries);
+      await answer(database, calls, await writeEntries(database, entries));
+    },
+    refuse(calls, error) {
+      const reason = isDataError(error) ? refusedValues() : error;
+      for (const call of calls) call.reject(reason);
+    },
+  });
 
 const refusedValues = (): TidegateError =>
   new TidegateError(

@@ -38,6 +38,7 @@ import { findRun, listRuns } from './run-queries.ts';
 import type { JournalDatabase } from './schema.ts';
 import { NO_SEALING, type Sealing } from './sealing.ts';
 import { settle } from './settle.ts';
+import { makeSettler } from './settler.ts';
 import { stepRecords } from './step-records.ts';
 import { countRefusal, setAside } from './undeliverable.ts';
 import { localWakeUps, serverWakeUps, type WakeUps } from './wake-ups.ts';
@@ -78,10 +79,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
 function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
   const appender = makeAppender(database);
+  const settler = makeSettler(database);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await wakeUps.close();
-    await appender.close();
+    await Promise.all([appender.close(), settler.close()]);
     await database.destroy();
   };
   return {
@@ -107,7 +109,7 @@ function journalOf(database: JournalDatabase, wakeUps: WakeUps): Journal {
     hasPlacedRuns: () => hasPlacedRuns(database),
     settleLost: (run, through, reason) =>
       settle(database, { run, through, outcome: 'lost', reason }),
-    activities: runActivities(database),
+    activities: runActivities(database, settler),
     recordWrite: (write) => recordWrite(database, write),
     withdrawWrite: (idempotencyKey) => withdrawWrite(database, idempotencyKey),
     claimEchoes: (told) => claimEchoes(database, told),

@@ -13,14 +13,16 @@ import { PREPARED } from './prepared.ts';
 import { readEvents } from './read-events.ts';
 import type { JournalDatabase } from './schema.ts';
 import { settle } from './settle.ts';
+import type { Settler } from './settler.ts';
 import { recordStep } from './step-records.ts';
 
 /** What runs write, and read of themselves. Every one can be repeated: Temporal calls an activity at least once. */
-export const runActivities = (database: JournalDatabase): JournalActivities => ({
+export const runActivities = (
+  database: JournalDatabase,
+  settler: Pick<Settler, 'settle'>,
+): JournalActivities => ({
   'journal.open': (input) => openRun(database, input),
-  'journal.settle': async (input) => {
-    await settle(database, input);
-  },
+  'journal.settle': settler.settle,
   'journal.park': (input) => parkRun(database, input),
   'journal.voice': (input) => voice(database, input),
   'journal.resume': (input) => resumeRun(database, input),

@@ -3,7 +3,7 @@ import type { Outcome, SettleRunInput } from '../model/protocol.ts';
 import type { RunId } from '../model/run.ts';
 import { PREPARED } from './prepared.ts';
 import type { JournalDatabase } from './schema.ts';
-import { sealedJson, sealedText, tenantOf } from './sealing.ts';
+import { type SealedColumn, tenantOf, whenSent } from './sealing.ts';
 import { storable } from './text.ts';
 
 export interface Settlement {
@@ -29,49 +29,60 @@ export const receivedAfter = (run: ReturnType<typeof sql.ref>, number: ReturnTyp
  * How far a settlement through a number reaches: also what follows it and was passed over, which no
  * execution will ever settle.
  */
-const reach = (through: number): ReturnType<typeof sql> => sql`
-  case when runs.passed_over_through > ${through}::bigint then coalesce(
+const REACH = sql`
+  case when runs.passed_over_through > entry.through then coalesce(
     (
       select min(deliveries.number) - 1
       from deliveries
-      where deliveries.run = runs.run and deliveries.number > ${through}::bigint
+      where deliveries.run = runs.run and deliveries.number > entry.through
         and not exists (
           select from undeliverable
           where undeliverable.run = deliveries.run and undeliverable.number = deliveries.number
             and undeliverable.passed_over
         )
     ), runs.accepted_through)
-  else ${through}::bigint end`;
+  else entry.through end`;
+
+/** @returns whether it settled anything. */
+export const settle = async (database: JournalDatabase, settlement: Settlement): Promise<boolean> =>
+  (await settleAll(database, [settlement])).length > 0;
 
 /**
- * Settles a run's deliveries through a number, from where the last settlement ended: one statement,
- * in which the run's row is locked first. Does nothing when they are settled already. Once all are
- * settled, the run gives its slots back: its row is where they are held, so none can leak.
+ * Settles deliveries of runs through a number, each from where its run's last settlement ended: one statement,
+ * in which the rows of the runs are locked first, in a fixed order. Does nothing for a run where they are settled
+ * already. Once all of a run's are settled, the run gives its slots back: its row is where they are held, so none
+ * can leak.
  *
- * @returns whether it settled anything.
+ * @param settlements at most one of a run.
+ * @returns the runs of which it settled anything.
  */
-export async function settle(database: JournalDatabase, settlement: Settlement): Promise<boolean> {
-  const { run, through, outcome, workflowRunId, reason, window, result } = settlement;
-  const tenant = tenantOf(run);
-  const { rows } = await sql`${PREPARED}
-    with locked as (
-      select run, settled_through, workflow_run_id, status,
-        flow, tenant, throttle_key, concurrency_key, waits_since, begun_at, accepted_through,
-        ${reach(through)} as through
-      from runs
-      where run = ${run} and settled_through < ${through}::bigint
-      for update
+export async function settleAll(
+  database: JournalDatabase,
+  settlements: readonly Settlement[],
+): Promise<readonly RunId[]> {
+  const { rows } = await sql<{ readonly run: RunId }>`${PREPARED}
+    with entry as (
+      select * from json_to_recordset(${entryRows(settlements)}::json) as entry (
+        run text, through bigint, outcome text, reason text, "window" text, result text, execution text
+      )
+    ), locked as (
+      select runs.run, runs.settled_through, runs.workflow_run_id, runs.status,
+        runs.flow, runs.tenant, runs.throttle_key, runs.concurrency_key, runs.waits_since, runs.begun_at,
+        runs.accepted_through, entry.outcome, entry.reason, entry."window", entry.result, entry.execution,
+        ${REACH} as through
+      from entry join runs using (run)
+      where runs.settled_through < entry.through
+      -- The order in which an append and the dispatcher lock them.
+      order by runs.run
+      for update of runs
     ), reached as (
       select *, accepted_through <= through as is_all from locked
     ), settled as (
       insert into settlements (
         run, from_number, through_number, outcome, reason, "window", result, workflow_run_id
       )
-      select run, settled_through + 1, through, ${outcome},
-        ${reason === undefined ? null : sealedText(storable(reason), { tenant, column: 'reason' })}::text,
-        ${window === undefined ? null : sealedJson(window, { tenant, column: 'window' })}::json,
-        ${result === undefined ? null : sealedJson(result, { tenant, column: 'result' })}::json,
-        coalesce(${workflowRunId ?? null}::text, workflow_run_id, '')
+      select run, settled_through + 1, through, outcome, reason, "window"::json, result::json,
+        coalesce(execution, workflow_run_id, '')
       from reached
     ), closed as (
       update parks set closed_at = now()
@@ -93,7 +104,7 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
     update runs set
       settled_through = reached.through,
       -- A first execution may settle before the dispatcher has noted where it sent the run.
-      workflow_run_id = coalesce(runs.workflow_run_id, ${workflowRunId ?? null}::text),
+      workflow_run_id = coalesce(runs.workflow_run_id, reached.execution),
       sent_through = greatest(runs.sent_through, reached.through),
       accepted_through = greatest(runs.accepted_through, reached.through),
       status = case when runs.accepted_through > reached.through then 'open' else 'settled' end,
@@ -103,7 +114,7 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
       begun_at = case when not is_all then runs.begun_at end,
       placed = runs.placed and not is_all,
       -- A lost run can no longer say that its inbox has room again.
-      held = case when ${outcome} = 'lost' then false else runs.held end,
+      held = case when reached.outcome = 'lost' then false else runs.held end,
       dispatch_error =
         case when runs.accepted_through > reached.through then runs.dispatch_error end,
       pending_since = case
@@ -115,5 +126,25 @@ export async function settle(database: JournalDatabase, settlement: Settlement):
     from reached
     where runs.run = reached.run
     returning runs.run`.execute(database);
-  return rows.length > 0;
+  return rows.map(({ run }) => run);
 }
+
+/** As JSON text: a window and a result are texts in it, since unpacking them there would refuse `\u0000`. */
+const entryRows = (settlements: readonly Settlement[]): string =>
+  whenSent((seal) =>
+    JSON.stringify(
+      settlements.map(({ run, through, outcome, workflowRunId, reason, window, result }) => {
+        const sealed = (text: string, column: SealedColumn) =>
+          seal(text, { tenant: tenantOf(run), column });
+        return {
+          run,
+          through,
+          outcome,
+          execution: workflowRunId,
+          ...(reason !== undefined && { reason: sealed(storable(reason), 'reason') }),
+          ...(window !== undefined && { window: sealed(JSON.stringify(window), 'window') }),
+          ...(result !== undefined && { result: sealed(JSON.stringify(result), 'result') }),
+        };
+      }),
+    ),
+  );

@@ -16,6 +16,7 @@ import { runActivities } from '../../src/journal/run-activities.ts';
 import type { JournalDatabase } from '../../src/journal/schema.ts';
 import { NO_SEALING } from '../../src/journal/sealing.ts';
 import { settle } from '../../src/journal/settle.ts';
+import { makeSettler } from '../../src/journal/settler.ts';
 import { setAside } from '../../src/journal/undeliverable.ts';
 import { DAY_MS, daysKept, type Retention } from '../../src/model/retention.ts';
 import { makeRunId } from '../../src/model/run.ts';
@@ -109,7 +110,7 @@ const suite = (kind: (typeof KINDS)[number]) =>
     };
     /** All that a run can make of its first delivery. */
     const worked = async (run: Awaited<ReturnType<typeof received>>['run'], canary = CANARY) => {
-      const does = runActivities(database);
+      const does = runActivities(database, makeSettler(database));
       const parkId = '1/approval#1/1';
       const workflowRunId = 'w';
       const question = { kind: 'approval', title: canary, approvers: ['ana'], need: 1 } as const;

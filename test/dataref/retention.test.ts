@@ -8,6 +8,7 @@ import { runActivities } from '../../src/journal/run-activities.ts';
 import type { JournalDatabase } from '../../src/journal/schema.ts';
 import { NO_SEALING } from '../../src/journal/sealing.ts';
 import { settle } from '../../src/journal/settle.ts';
+import { makeSettler } from '../../src/journal/settler.ts';
 import { LIMITS } from '../../src/model/limits.ts';
 import { DAY_MS } from '../../src/model/retention.ts';
 import { makeRunId, type RunId } from '../../src/model/run.ts';
@@ -47,7 +48,11 @@ for (const kind of ['PGlite', 'PostgreSQL'] as const) {
       await append([{ event, status: 'accepted', deliveries: [target] }]);
     };
     const open = (execution: string, firstNumber: number) =>
-      runActivities(database)['journal.open']({ run, workflowRunId: execution, firstNumber });
+      runActivities(database, makeSettler(database))['journal.open']({
+        run,
+        workflowRunId: execution,
+        firstNumber,
+      });
     const settled = (execution: string, through: number) =>
       settle(database, { run, through, outcome: 'completed', workflowRunId: execution });
     const later = () =>

@@ -22,6 +22,7 @@ import { runActivities } from '../../src/journal/run-activities.ts';
 import { listRuns } from '../../src/journal/run-queries.ts';
 import type { JournalDatabase } from '../../src/journal/schema.ts';
 import { settle } from '../../src/journal/settle.ts';
+import { makeSettler } from '../../src/journal/settler.ts';
 import { countRefusal, setAside } from '../../src/journal/undeliverable.ts';
 import { sharedPostgres } from './both-databases.ts';
 import { ALL_LANES, accepted, event, freshRun, target, unique } from './entries.ts';
@@ -80,9 +81,13 @@ const ASKED: Readonly<Record<string, (database: JournalDatabase) => Promise<unkn
   'the loss of a run': (database) =>
     settle(database, { run: freshRun().run, through: 1, outcome: 'lost' }),
   'an opened run': (database) =>
-    runActivities(database)['journal.open']({ run: key.run, workflowRunId: 'w', firstNumber: 1 }),
+    runActivities(database, makeSettler(database))['journal.open']({
+      run: key.run,
+      workflowRunId: 'w',
+      firstNumber: 1,
+    }),
   'a park': (database) =>
-    runActivities(database)['journal.park']({
+    runActivities(database, makeSettler(database))['journal.park']({
       run: key.run,
       workflowRunId: 'w',
       parkId: '1/a',
@@ -90,13 +95,13 @@ const ASKED: Readonly<Record<string, (database: JournalDatabase) => Promise<unkn
       reason: 'r',
     }),
   'a voice': (database) =>
-    runActivities(database)['journal.voice']({
+    runActivities(database, makeSettler(database))['journal.voice']({
       run: key.run,
       parkId: '1/a',
       voice: { approver: 'ana', action: 'approve', reason: 'r', at: 1, via: 'api' },
     }),
   'a step': (database) =>
-    runActivities(database)['journal.record']({
+    runActivities(database, makeSettler(database))['journal.record']({
       run: key.run,
       window: 1,
       step: 's',

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LIMITS } from '../model/limits.ts';
+import { unavailable } from './database-error.ts';
+import { inHalves } from './in-halves.ts';
+import type { JournalDatabase } from './schema.ts';
+import { type Settlement, settleAll } from './settle.ts';
+
+export interface Settler {
+  /**
+   * Resolves when the settlement is committed, or its deliveries were settled already.
+   *
+   * @throws TidegateError `journal_unavailable`
+   */
+  readonly settle: (settlement: Settlement) => Promise<void>;
+  /** Takes no more; resolves when what waited has been committed. */
+  readonly close: () => Promise<void>;
+}
+
+interface Call {
+  readonly settlement: Settlement;
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * How many times as long as a commit took none follows it. Each waits for the disk, of which runs are to have
+ * a small share only: nothing but the end of a run, or its next window, waits for a settlement.
+ */
+const REST_PER_COMMIT = 20;
+const REST_MS_MAX = 200;
+
+/**
+ * Settlements of many runs in one commit. One that finds none before it goes at once; those that come while it is
+ * committed, and in the rest after that, go together in the next.
+ */
+export function makeSettler(database: JournalDatabase): Settler {
+  let waiting: readonly Call[] = [];
+  let flushing: Promise<void> | undefined;
+  const closing = new AbortController();
+
+  const flushAll = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const group = groupOf(waiting);
+      waiting = waiting.filter((call) => !group.includes(call));
+      const begunAt = performance.now();
+      await commit(database, group);
+      const restMs = Math.min((performance.now() - begunAt) * REST_PER_COMMIT, REST_MS_MAX);
+      await sleep(restMs, undefined, { signal: closing.signal }).catch(() => {});
+    }
+    flushing = undefined;
+  };
+
+  return {
+    settle(settlement) {
+      if (closing.signal.aborted) return Promise.reject(unavailable('it was closed'));
+      return new Promise((resolve, reject) => {
+        const bytes = JSON.stringify(settlement).length;
+        waiting = [...waiting, { settlement, bytes, resolve, reject }];
+        flushing ??= flushAll();
+      });
+    },
+    async close() {
+      closing.abort();
+      await flushing;
+    },
+  };
+}
+
+/** The first that waits, and with it all that the limits allow; of each run one. */
+function groupOf(waiting: readonly Call[]): readonly Call[] {
+  const group = new Map<string, Call>();
+  let bytes = 0;
+  for (const call of waiting) {
+    if (group.size >= LIMITS.settleGroupMax) break;
+    if (group.has(call.settlement.run)) continue;
+    bytes += call.bytes;
+    if (group.size > 0 && bytes > LIMITS.settleGroupBytesMax) break;
+    group.set(call.settlement.run, call);
+  }
+  return [...group.values()];
+}
+
+const commit = (database: JournalDatabase, group: readonly Call[]): Promise<void> =>
+  inHalves(group, {
+    async commit(calls) {
+      await settleAll(
+        database,
+        calls.map(({ settlement }) => settlement),
+      );
+      for (const { resolve } of calls) resolve();
+    },
+    refuse(calls, error) {
+      for (const { reject } of calls) reject(error);
+    },
+  });
