@@ -15,12 +15,14 @@ import { type RunningTidegate, startNaive, startTidegate } from './stack.ts';
 import { median, perSecond, quantile, sum } from './statistics.ts';
 import { atLeast, atMost, number, printTable, type Row } from './table.ts';
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 /** A quarter of what the hand-written one can do on two cores. */
 const CALM_PER_SECOND = 10;
 const CALM_ORDERS = 100;
 const BURST_ORDERS = 400;
 const BURST_CONNECTIONS = 64;
+/** Whose effects count for the rate: a last one whose task waits for a timeout of Temporal's would decide it alone. */
+const BURST_SHARE = 0.95;
 const ADDED_MS_MAX = 15;
 
 interface Side extends RunsOfSide {
@@ -134,7 +136,7 @@ async function calm(one: Side, receiver: Receiver, { round, count }: Round): Pro
   one.calm.push(...sent);
 }
 
-/** As fast as they are taken, until the last has had its effect. */
+/** As fast as they are taken. */
 async function burst(one: Side, receiver: Receiver, { round, count }: Round): Promise<void> {
   const orders = ordersOf(`burst-${one.name}-${round}`, count);
   const before = await one.processors();
@@ -142,7 +144,7 @@ async function burst(one: Side, receiver: Receiver, { round, count }: Round): Pr
   await sendOrders(one.url, orders, BURST_CONNECTIONS);
   await receiver.eachOnce(orders);
   const ends = orders.map((order) => receiver.effects.get(order)?.at ?? Number.NaN);
-  one.flowsPerSecond.push(perSecond(count, Math.max(...ends) - startedAt));
+  one.flowsPerSecond.push(perSecond(count * BURST_SHARE, quantile(ends, BURST_SHARE) - startedAt));
   // What closes a run comes after its effect: it is not the next round's.
   await sleep(2_000);
   const after = await one.processors();

@@ -46,6 +46,8 @@ export interface WorkerOptions {
   readonly taskQueue?: string;
   /** How many operations run at a time. @default 200 */
   readonly operationsMax?: number;
+  /** How many runs a dispatcher in this process begins here at a time. @default 0 */
+  readonly startsMax?: number;
   /** How many runs stay in memory between their tasks. @default 600 for each GB of heap above 200 MB */
   readonly cachedRunsMax?: number;
   /** What build of which deployment this is; the bundle was made with it. @default unversioned */
@@ -97,6 +99,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   };
 }
 
+/** The SDK's own number: all that it has in hand is to be done within the ten seconds of a workflow task. */
+const WORKFLOW_TASKS_MAX = 40;
+
 function createWorker(options: WorkerOptions, connection: NativeConnection): Promise<Worker> {
   const { journal, metrics } = options;
   const operations = operationActivities(options.connectors, {
@@ -133,11 +138,14 @@ function createWorker(options: WorkerOptions, connection: NativeConnection): Pro
     // An operation waits for another system and costs next to nothing meanwhile: twice the SDK's 100, so that a slow
     // system leaves room for others. How much one is asked is its connector's `rateLimit`.
     maxConcurrentActivityTaskExecutions: options.operationsMax ?? 200,
-    // Writes of the journal: each holds the workflow task of its run, of which there are 40 at a time.
+    // Writes of the journal: each holds the workflow task of its run.
     maxConcurrentLocalActivityExecutions: 200,
     ...(options.cachedRunsMax !== undefined && { maxCachedWorkflows: options.cachedRunsMax }),
-    // Left to the SDK on purpose: 40 workflow tasks at a time, 10 polls, one thread. One thread evaluates all
-    // flows, and it is what is used up first; more workers help where more tasks in hand would not.
+    // As the SDK has it, and one for the first task of each run that is begun here: without room for it, Temporal
+    // hands it to any worker, which takes one more write and a way through its queue.
+    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX + (options.startsMax ?? 0),
+    // Left to the SDK on purpose: 10 polls, one thread. One thread evaluates all flows, and it is what is used up
+    // first; more workers help where more tasks in hand would not.
     // Heartbeats bring an operation the news that it was cancelled.
     maxHeartbeatThrottleInterval: '2 seconds',
     defaultHeartbeatThrottleInterval: '2 seconds',

@@ -6,6 +6,7 @@ import { type RunningIngress, startIngress } from '../ingress/main.ts';
 import { bindSources } from '../ingress/source.ts';
 import { openJournal } from '../journal/open.ts';
 import { workerMetrics } from '../metrics/worker-metrics.ts';
+import { LIMITS } from '../model/limits.ts';
 import { createLogger } from '../telemetry.ts';
 import { findTemporalCli } from '../temporal-cli.ts';
 import { bundleFlows, installTemporalRuntime, startWorker } from '../worker.ts';
@@ -57,6 +58,7 @@ export async function dev(directory: string): Promise<void> {
       catalogue,
       flows,
       onAppended: (appended) => offer(appended),
+      startsMax: LIMITS.dispatchConcurrencyMax,
       links: { secrets: config.linkSecrets, publicUrl: config.publicUrl ?? url },
       bundle,
       metrics: workerMetrics(registry),

@@ -4,6 +4,7 @@ import { startIngress } from '../ingress/main.ts';
 import { openJournal } from '../journal/open.ts';
 import { loopbackAddress } from '../metrics/temporal-metrics.ts';
 import { workerMetrics } from '../metrics/worker-metrics.ts';
+import { LIMITS } from '../model/limits.ts';
 import { createLogger } from '../telemetry.ts';
 import { lazyConnection } from '../temporal.ts';
 import { installTemporalRuntime, type RunningWorker, startWorker } from '../worker.ts';
@@ -51,7 +52,12 @@ export async function serve(directory: string): Promise<void> {
   });
   logger.info({ url: ingress.url }, 'ingress listens');
   const work = whenTemporalAnswers(
-    () => startWorker({ ...options, onAppended: ingress.offer }),
+    () =>
+      startWorker({
+        ...options,
+        onAppended: ingress.offer,
+        startsMax: LIMITS.dispatchConcurrencyMax,
+      }),
     logger,
   ).then((started) => {
     worker = started;

@@ -63,6 +63,9 @@ export function temporalDeliver(
       taskQueue: place.taskQueue,
       staticSummary: summary(parts, first.event, options.summaryOf(parts.flow)),
       typedSearchAttributes: searchAttributes(parts, first.event),
+      // By which task queues go round by tenant, where they do: what waits there for a worker is out of the
+      // dispatcher's hands. https://docs.temporal.io/develop/task-queue-priority-fairness
+      priority: { fairnessKey: parts.tenant },
     };
     if (first.number === 1) {
       const args: [RunInput] = [
