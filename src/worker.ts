@@ -141,9 +141,10 @@ function createWorker(options: WorkerOptions, connection: NativeConnection): Pro
     // Writes of the journal: each holds the workflow task of its run.
     maxConcurrentLocalActivityExecutions: 200,
     ...(options.cachedRunsMax !== undefined && { maxCachedWorkflows: options.cachedRunsMax }),
-    // As the SDK has it, and one for the first task of each run that is begun here: without room for it, Temporal
-    // hands it to any worker, which takes one more write and a way through its queue.
-    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX + (options.startsMax ?? 0),
+    // As the SDK has it, and for each run that is begun here one while Temporal is asked and one while it is told
+    // what came of the first task. Without room Temporal hands that to any worker: one more write, and a way
+    // through its queue.
+    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX + 2 * (options.startsMax ?? 0),
     // Left to the SDK on purpose: 10 polls, one thread. One thread evaluates all flows, and it is what is used up
     // first; more workers help where more tasks in hand would not.
     // Heartbeats bring an operation the news that it was cancelled.

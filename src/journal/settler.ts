@@ -19,6 +19,7 @@ export interface Settler {
 interface Call {
   readonly settlement: Settlement;
   readonly bytes: number;
+  readonly settled: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -27,7 +28,7 @@ interface Call {
  * How many times as long as a commit took none follows it. Each waits for the disk, of which runs are to have
  * a small share only: nothing but the end of a run, or its next window, waits for a settlement.
  */
-const REST_PER_COMMIT = 20;
+const REST_PER_COMMIT = 100;
 const REST_MS_MAX = 200;
 
 /**
@@ -54,11 +55,10 @@ export function makeSettler(database: JournalDatabase): Settler {
   return {
     settle(settlement) {
       if (closing.signal.aborted) return Promise.reject(unavailable('it was closed'));
-      return new Promise((resolve, reject) => {
-        const bytes = JSON.stringify(settlement).length;
-        waiting = [...waiting, { settlement, bytes, resolve, reject }];
-        flushing ??= flushAll();
-      });
+      const call = waiting.find((earlier) => isRepeat(settlement, earlier)) ?? callOf(settlement);
+      if (!waiting.includes(call)) waiting = [...waiting, call];
+      flushing ??= flushAll();
+      return call.settled;
     },
     async close() {
       closing.abort();
@@ -66,6 +66,18 @@ export function makeSettler(database: JournalDatabase): Settler {
     },
   };
 }
+
+function callOf(settlement: Settlement): Call {
+  let [resolve, reject]: [Call['resolve'], Call['reject']] = [() => {}, () => {}];
+  const settled = new Promise<void>((...ends) => {
+    [resolve, reject] = ends;
+  });
+  return { settlement, bytes: JSON.stringify(settlement).length, settled, resolve, reject };
+}
+
+/** Temporal asks again for what has hung: each time as one more, they would wait for each other. */
+const isRepeat = ({ run, through }: Settlement, { settlement }: Call): boolean =>
+  settlement.run === run && settlement.through === through;
 
 /** The first that waits, and with it all that the limits allow; of each run one. */
 function groupOf(waiting: readonly Call[]): readonly Call[] {

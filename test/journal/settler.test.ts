@@ -85,6 +85,21 @@ describe('settlements of many runs', () => {
     await close();
   });
 
+  it('that are asked for again while they wait are settled once, whatever was said the second time', async () => {
+    const { settle, close } = makeSettler(database);
+    const [first, run] = (await runs(2)) as [RunId, RunId];
+    const settled = [settle(through(first, 2)), settle(through(run, 2))];
+    const again = [
+      settle(through(run, 2)),
+      settle({ ...through(run, 2), outcome: 'aborted' as const }),
+    ];
+    assert.equal(settled[1], again[0]);
+    await Promise.all([...settled, ...again]);
+    const { rows } = await sql`select outcome from settlements where run = ${run}`.execute(database);
+    assert.deepEqual(rows, [{ outcome: 'completed' }]);
+    await close();
+  });
+
   it('are as many and as large in one commit as the limits say', async () => {
     const { settle, close } = makeSettler(database);
     const all = await runs(LIMITS.settleGroupMax + 2);
