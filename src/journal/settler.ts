@@ -25,29 +25,41 @@ interface Call {
 }
 
 /**
- * How many times as long as a commit took none follows it. Each waits for the disk, of which runs are to have
- * a small share only: nothing but the end of a run, or its next window, waits for a settlement.
+ * How many times as long as a commit took there is to be none after it. Each waits for the disk, of which runs are to
+ * have a small share only: nothing but the end of a run, or its next window, waits for a settlement.
  */
 const REST_PER_COMMIT = 100;
 const REST_MS_MAX = 200;
+/** Rest that may be taken later: only who settles for long waits for it. */
+const OWED_MS_MAX = 2_000;
 
 /**
  * Settlements of many runs in one commit. One that finds none before it goes at once; those that come while it is
- * committed, and in the rest after that, go together in the next.
+ * committed, and under lasting load in a rest after that, go together in the next.
  */
 export function makeSettler(database: JournalDatabase): Settler {
   let waiting: readonly Call[] = [];
   let flushing: Promise<void> | undefined;
+  let owedMs = 0;
+  let endedAt = performance.now();
   const closing = new AbortController();
+
+  const commitAndOwe = async (group: readonly Call[]): Promise<void> => {
+    const begunAt = performance.now();
+    await commit(database, group);
+    const now = performance.now();
+    const restMs = Math.min((now - begunAt) * REST_PER_COMMIT, REST_MS_MAX);
+    owedMs = Math.max(0, owedMs - (now - endedAt)) + restMs;
+    endedAt = now;
+  };
 
   const flushAll = async (): Promise<void> => {
     while (waiting.length > 0) {
       const group = groupOf(waiting);
       waiting = waiting.filter((call) => !group.includes(call));
-      const begunAt = performance.now();
-      await commit(database, group);
-      const restMs = Math.min((performance.now() - begunAt) * REST_PER_COMMIT, REST_MS_MAX);
-      await sleep(restMs, undefined, { signal: closing.signal }).catch(() => {});
+      await commitAndOwe(group);
+      if (owedMs <= OWED_MS_MAX) continue;
+      await sleep(owedMs - OWED_MS_MAX, undefined, { signal: closing.signal }).catch(() => {});
     }
     flushing = undefined;
   };
