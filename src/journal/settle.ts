@@ -45,7 +45,7 @@ const REACH = sql`
 
 /** @returns whether it settled anything. */
 export const settle = async (database: JournalDatabase, settlement: Settlement): Promise<boolean> =>
-  (await settleAll(database, [settlement])).length > 0;
+  (await settleAll(database, [settlement])) > 0;
 
 /**
  * Settles deliveries of runs through a number, each from where its run's last settlement ended: one statement,
@@ -54,13 +54,13 @@ export const settle = async (database: JournalDatabase, settlement: Settlement):
  * can leak.
  *
  * @param settlements at most one of a run.
- * @returns the runs of which it settled anything.
+ * @returns of how many runs it settled anything.
  */
 export async function settleAll(
   database: JournalDatabase,
   settlements: readonly Settlement[],
-): Promise<readonly RunId[]> {
-  const { rows } = await sql<{ readonly run: RunId }>`${PREPARED}
+): Promise<number> {
+  const { rows } = await sql`${PREPARED}
     with entry as (
       select * from json_to_recordset(${entryRows(settlements)}::json) as entry (
         run text, through bigint, outcome text, reason text, "window" text, result text, execution text
@@ -126,7 +126,7 @@ export async function settleAll(
     from reached
     where runs.run = reached.run
     returning runs.run`.execute(database);
-  return rows.map(({ run }) => run);
+  return rows.length;
 }
 
 /** As JSON text: a window and a result are texts in it, since unpacking them there would refuse `\u0000`. */

@@ -38,7 +38,7 @@ const OWED_MS_MAX = 2_000;
  * committed, and under lasting load in a rest after that, go together in the next.
  */
 export function makeSettler(database: JournalDatabase): Settler {
-  let waiting: readonly Call[] = [];
+  const waiting = new Map<string, Call>();
   let flushing: Promise<void> | undefined;
   let owedMs = 0;
   let endedAt = performance.now();
@@ -54,11 +54,12 @@ export function makeSettler(database: JournalDatabase): Settler {
   };
 
   const flushAll = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const group = groupOf(waiting);
-      waiting = waiting.filter((call) => !group.includes(call));
+    while (waiting.size > 0) {
+      const group = groupOf(waiting.values());
+      for (const { settlement } of group) waiting.delete(nameOf(settlement));
       await commitAndOwe(group);
       if (owedMs <= OWED_MS_MAX) continue;
+      // Rejects when the journal closes: what waits is committed at once.
       await sleep(owedMs - OWED_MS_MAX, undefined, { signal: closing.signal }).catch(() => {});
     }
     flushing = undefined;
@@ -67,8 +68,9 @@ export function makeSettler(database: JournalDatabase): Settler {
   return {
     settle(settlement) {
       if (closing.signal.aborted) return Promise.reject(unavailable('it was closed'));
-      const call = waiting.find((earlier) => isRepeat(settlement, earlier)) ?? callOf(settlement);
-      if (!waiting.includes(call)) waiting = [...waiting, call];
+      const name = nameOf(settlement);
+      const call = waiting.get(name) ?? callOf(settlement);
+      waiting.set(name, call);
       flushing ??= flushAll();
       return call.settled;
     },
@@ -80,19 +82,18 @@ export function makeSettler(database: JournalDatabase): Settler {
 }
 
 function callOf(settlement: Settlement): Call {
-  let [resolve, reject]: [Call['resolve'], Call['reject']] = [() => {}, () => {}];
-  const settled = new Promise<void>((...ends) => {
-    [resolve, reject] = ends;
+  let ends!: Pick<Call, 'resolve' | 'reject'>;
+  const settled = new Promise<void>((resolve, reject) => {
+    ends = { resolve, reject };
   });
-  return { settlement, bytes: JSON.stringify(settlement).length, settled, resolve, reject };
+  return { settlement, bytes: JSON.stringify(settlement).length, settled, ...ends };
 }
 
-/** Temporal asks again for what has hung: each time as one more, they would wait for each other. */
-const isRepeat = ({ run, through }: Settlement, { settlement }: Call): boolean =>
-  settlement.run === run && settlement.through === through;
+/** Of the same name are repeats: Temporal asks again for what has hung, and those would wait for each other. */
+const nameOf = ({ run, through }: Settlement): string => `${run} ${through}`;
 
 /** The first that waits, and with it all that the limits allow; of each run one. */
-function groupOf(waiting: readonly Call[]): readonly Call[] {
+function groupOf(waiting: Iterable<Call>): readonly Call[] {
   const group = new Map<string, Call>();
   let bytes = 0;
   for (const call of waiting) {

@@ -117,6 +117,10 @@ export const LIMITS = {
   appendQueueEventsMax: 10_000,
   /** Bytes of events waiting for the journal's next group; `backlog_full`. */
   appendQueueBytesMax: 67_108_864,
+  /** Settlements that the journal commits in one group. */
+  settleGroupMax: 200,
+  /** Bytes of settlements that the journal commits in one group; one larger settlement still goes alone. */
+  settleGroupBytesMax: 8_388_608,
   /** Events handed to a run in one call, and ahead of what it is known to have taken in. */
   deliveriesPerCallMax: 2_000,
   /**
@@ -156,10 +160,6 @@ export const LIMITS = {
   windowBytesMax: 131_072,
   /** Event ids a window keeps; beyond, `truncated`. */
   windowEventIdsMax: 1_000,
-  /** Settlements that the journal commits in one group. */
-  settleGroupMax: 200,
-  /** Bytes of settlements that the journal commits in one group; one larger settlement still goes alone. */
-  settleGroupBytesMax: 8_388_608,
   /** Groups of a window; beyond, events are counted in none and the window is `truncated`. */
   windowGroupsMax: 200,
   /** The name of a group and its status; beyond, cut. */
